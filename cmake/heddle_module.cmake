@@ -1,0 +1,98 @@
+# heddle_module(<name> [DEPS <module>...] [LIBS <package>::<target>...])
+#
+# Declares the module that the calling folder, heddle/<name>/, holds:
+#   heddle_<name>, heddle::<name>   static library of the folder's *.cpp and internal/*.cpp (an interface library when
+#                                   the folder has headers only); public include root is the repository's root
+#   heddle_<name>_test              from *.test.cpp, with GoogleTest; one CTest test per TEST, label <name>
+#   heddle_<name>_bench             from *.bench.cpp, with Google Benchmark (HEDDLE_BENCH)
+# and installs the library and its public headers as component <name> of the package.
+#
+# DEPS are modules of heddle whose headers this one may include; LIBS are foreign libraries, found here, so that a build
+# or a consumer needs only the packages of the modules that it uses.
+include_guard(GLOBAL)
+include(GoogleTest)
+
+set(HEDDLE_TEST_TIMEOUT 120 CACHE STRING "Seconds after which one test counts as hung")
+
+# The find_package() arguments that provide a library, by the part of its name before `::`.
+set(HEDDLE_PACKAGE_Boost Boost 1.81)
+set(HEDDLE_PACKAGE_SQLite SQLite3)
+
+function(heddle_find_library library)
+  string(REGEX REPLACE "::.*" "" prefix "${library}")
+  set(package ${prefix})
+  if(DEFINED HEDDLE_PACKAGE_${prefix})
+    set(package ${HEDDLE_PACKAGE_${prefix}})
+  endif()
+  if(NOT TARGET ${library})
+    find_package(${package} REQUIRED)
+  endif()
+  set_property(GLOBAL APPEND PROPERTY HEDDLE_${ARGV1}_PACKAGES "${package}")
+endfunction()
+
+function(heddle_module name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEPS;LIBS")
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "heddle_module(${name}): what is `${arg_UNPARSED_ARGUMENTS}`?")
+  endif()
+  foreach(dep IN LISTS arg_DEPS)
+    if(NOT EXISTS "${PROJECT_SOURCE_DIR}/heddle/${dep}/CMakeLists.txt")
+      message(WARNING "module ${name} is left out: it depends on ${dep}, which has no CMakeLists.txt")
+      return()
+    endif()
+  endforeach()
+
+  file(GLOB sources CONFIGURE_DEPENDS *.cpp internal/*.cpp)
+  set(tests ${sources})
+  set(benches ${sources})
+  list(FILTER sources EXCLUDE REGEX "\\.(test|check|bench)\\.cpp$")
+  list(FILTER tests INCLUDE REGEX "\\.test\\.cpp$")
+  list(FILTER benches INCLUDE REGEX "\\.bench\\.cpp$")
+  file(GLOB headers CONFIGURE_DEPENDS *.hpp)
+
+  if(sources)
+    add_library(heddle_${name} STATIC ${sources})
+    set(visibility PUBLIC)
+  else()
+    add_library(heddle_${name} INTERFACE)
+    set(visibility INTERFACE)
+  endif()
+  add_library(heddle::${name} ALIAS heddle_${name})
+  set_target_properties(heddle_${name} PROPERTIES EXPORT_NAME ${name})
+  target_compile_features(heddle_${name} ${visibility} cxx_std_23)
+  target_sources(heddle_${name} PUBLIC FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}" FILES ${headers})
+  list(TRANSFORM arg_DEPS PREPEND heddle:: OUTPUT_VARIABLE deps)
+  foreach(library IN LISTS arg_LIBS)
+    heddle_find_library(${library} ${name})
+  endforeach()
+  target_link_libraries(heddle_${name} ${visibility} ${deps} ${arg_LIBS})
+
+  set_property(GLOBAL APPEND PROPERTY HEDDLE_DECLARED_MODULES ${name})
+  set_property(GLOBAL PROPERTY HEDDLE_${name}_DEPS ${arg_DEPS})
+  install(TARGETS heddle_${name} EXPORT heddle_${name}
+          ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+          FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  install(EXPORT heddle_${name} NAMESPACE heddle:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/heddle
+          FILE heddle-${name}.cmake)
+
+  if(HEDDLE_TESTS AND tests)
+    heddle_test(heddle_${name}_test LABEL ${name} SOURCES ${tests} LIBS heddle::${name})
+  endif()
+  if(HEDDLE_BENCH AND benches)
+    find_package(benchmark REQUIRED)
+    add_executable(heddle_${name}_bench ${benches})
+    target_link_libraries(heddle_${name}_bench PRIVATE heddle::${name} benchmark::benchmark_main)
+  endif()
+endfunction()
+
+# heddle_test(<target> LABEL <label> SOURCES <file>... [LIBS <library>...])
+#
+# A GoogleTest executable whose tests are listed when CTest runs, not when it is built.
+function(heddle_test target)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "LABEL" "SOURCES;LIBS")
+  find_package(GTest REQUIRED)
+  add_executable(${target} ${arg_SOURCES})
+  target_link_libraries(${target} PRIVATE ${arg_LIBS} GTest::gmock GTest::gtest_main)
+  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+                       PROPERTIES TIMEOUT ${HEDDLE_TEST_TIMEOUT} LABELS ${arg_LABEL})
+endfunction()
