@@ -14,20 +14,23 @@ include(GoogleTest)
 
 set(HEDDLE_TEST_TIMEOUT 120 CACHE STRING "Seconds after which one test counts as hung")
 
-# The find_package() arguments that provide a library, by the part of its name before `::`.
-set(HEDDLE_PACKAGE_Boost Boost 1.81)
-set(HEDDLE_PACKAGE_SQLite SQLite3)
+# The find_package() arguments that provide a library, by the part of its name before `::`, where the two differ.
+set(HEDDLE_PACKAGE_Boost "Boost 1.81")
+set(HEDDLE_PACKAGE_SQLite "SQLite3")
 
-function(heddle_find_library library)
-  string(REGEX REPLACE "::.*" "" prefix "${library}")
-  set(package ${prefix})
-  if(DEFINED HEDDLE_PACKAGE_${prefix})
-    set(package ${HEDDLE_PACKAGE_${prefix}})
+# Finds the package of `library` and adds its find_package() arguments, separated by spaces, to the list <out>.
+function(heddle_find_library library out)
+  string(REGEX REPLACE "::.*" "" package "${library}")
+  if(DEFINED HEDDLE_PACKAGE_${package})
+    set(package ${HEDDLE_PACKAGE_${package}})
   endif()
   if(NOT TARGET ${library})
-    find_package(${package} REQUIRED)
+    string(REPLACE " " ";" arguments "${package}")
+    find_package(${arguments} REQUIRED)
   endif()
-  set_property(GLOBAL APPEND PROPERTY HEDDLE_${ARGV1}_PACKAGES "${package}")
+  set(found ${${out}} ${package})
+  list(REMOVE_DUPLICATES found)
+  set(${out} ${found} PARENT_SCOPE)
 endfunction()
 
 function(heddle_module name)
@@ -62,13 +65,16 @@ function(heddle_module name)
   target_compile_features(heddle_${name} ${visibility} cxx_std_23)
   target_sources(heddle_${name} PUBLIC FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}" FILES ${headers})
   list(TRANSFORM arg_DEPS PREPEND heddle:: OUTPUT_VARIABLE deps)
+  set(packages "")
   foreach(library IN LISTS arg_LIBS)
-    heddle_find_library(${library} ${name})
+    heddle_find_library(${library} packages)
   endforeach()
   target_link_libraries(heddle_${name} ${visibility} ${deps} ${arg_LIBS})
 
   set_property(GLOBAL APPEND PROPERTY HEDDLE_DECLARED_MODULES ${name})
   set_property(GLOBAL PROPERTY HEDDLE_${name}_DEPS ${arg_DEPS})
+  set_property(GLOBAL PROPERTY HEDDLE_${name}_LIBS ${arg_LIBS})
+  set_property(GLOBAL PROPERTY HEDDLE_${name}_PACKAGES ${packages})
   install(TARGETS heddle_${name} EXPORT heddle_${name}
           ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
           FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
@@ -87,12 +93,13 @@ endfunction()
 
 # heddle_test(<target> LABEL <label> SOURCES <file>... [LIBS <library>...])
 #
-# A GoogleTest executable whose tests are listed when CTest runs, not when it is built.
+# A GoogleTest executable whose tests are listed when CTest runs, not when it is built. CTest's names are GoogleTest's,
+# after `asan:` or `tsan:` in those builds, so that one summary can tell them apart.
 function(heddle_test target)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "LABEL" "SOURCES;LIBS")
   find_package(GTest REQUIRED)
   add_executable(${target} ${arg_SOURCES})
   target_link_libraries(${target} PRIVATE ${arg_LIBS} GTest::gmock GTest::gtest_main)
-  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_PREFIX "${HEDDLE_TEST_PREFIX}"
                        PROPERTIES TIMEOUT ${HEDDLE_TEST_TIMEOUT} LABELS ${arg_LABEL})
 endfunction()
