@@ -61,7 +61,7 @@ function(heddle_package)
     heddle_closure(${module} closure)
     get_property(packages GLOBAL PROPERTY HEDDLE_${module}_PACKAGES)
     string(APPEND HEDDLE_COMPONENTS "set(heddle_${module}_stands_on ${closure})\n"
-                                    "set(heddle_${module}_packages ${packages})\n")
+                                    "set(heddle_${module}_packages \"${packages}\")\n")
 
     get_property(deps GLOBAL PROPERTY HEDDLE_${module}_DEPS)
     get_property(foreign GLOBAL PROPERTY HEDDLE_${module}_LIBS)
