@@ -1,0 +1,55 @@
+#pragma once
+
+/// What every peer program shares: its arguments, the clock, work to do beside the thing measured, and the one line of
+/// JSON that it prints:
+///
+///     {"value": 12.5, "unit": "M ops/s", "better": "higher"}
+///
+/// Further numbers in the line (`least_share`) are shown beside the value.
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace peers {
+
+struct options {
+  double seconds = 1.0; ///< how long to measure
+  int threads = 1;      ///< how many threads contend
+};
+
+/// Reads `--seconds S` and `--threads N`; ends the program with code 2 on anything else.
+inline options read_options(int argc, char** argv) {
+  options read;
+  for (int i = 1; i < argc; i += 2) {
+    if (i + 1 < argc && std::strcmp(argv[i], "--seconds") == 0) {
+      read.seconds = std::atof(argv[i + 1]);
+    } else if (i + 1 < argc && std::strcmp(argv[i], "--threads") == 0) {
+      read.threads = std::atoi(argv[i + 1]);
+    } else {
+      std::fprintf(stderr, "usage: %s [--seconds S] [--threads N]\n", argv[0]);
+      std::exit(2);
+    }
+  }
+  return read;
+}
+
+using clock = std::chrono::steady_clock;
+
+inline double seconds_since(clock::time_point start) {
+  return std::chrono::duration<double>(clock::now() - start).count();
+}
+
+/// Work that the compiler cannot leave out: `steps` rounds of a xorshift generator on `state`.
+inline void work(std::uint64_t& state, int steps) {
+  for (int i = 0; i < steps; ++i) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+  }
+  asm volatile("" : "+r"(state));
+}
+
+} // namespace peers
