@@ -16,8 +16,8 @@
 namespace peers {
 
 struct options {
-  double seconds = 1.0; ///< how long to measure
-  int threads = 1;      ///< how many threads contend
+  double seconds = 1.0;  ///< how long to measure
+  int threads = 1;       ///< how many threads contend
 };
 
 /// Reads `--seconds S` and `--threads N`; ends the program with code 2 on anything else.
@@ -52,4 +52,4 @@ inline void work(std::uint64_t& state, int steps) {
   asm volatile("" : "+r"(state));
 }
 
-} // namespace peers
+}  // namespace peers

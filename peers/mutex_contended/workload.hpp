@@ -15,8 +15,8 @@ namespace peers {
 
 template <class Mutex>
 int mutex_contended(int argc, char** argv) {
-  constexpr int steps_inside = 20;  // about 20 ns
-  constexpr int steps_outside = 80; // about 80 ns
+  constexpr int steps_inside = 20;   // about 20 ns
+  constexpr int steps_outside = 80;  // about 80 ns
   struct alignas(64) count {
     std::uint64_t value = 0;
   };
@@ -82,4 +82,4 @@ int mutex_contended(int argc, char** argv) {
   return 0;
 }
 
-} // namespace peers
+}  // namespace peers

@@ -6,14 +6,14 @@ namespace {
 
 /// absl::Mutex under the names of the standard library.
 class absl_mutex {
-public:
+ public:
   [[clang::no_thread_safety_analysis]] void lock() { mutex_.Lock(); }
   [[clang::no_thread_safety_analysis]] void unlock() { mutex_.Unlock(); }
 
-private:
+ private:
   absl::Mutex mutex_;
 };
 
-} // namespace
+}  // namespace
 
 int main(int argc, char** argv) { return peers::mutex_uncontended<absl_mutex>(argc, argv); }

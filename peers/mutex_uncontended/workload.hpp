@@ -42,4 +42,4 @@ int mutex_uncontended(int argc, char** argv) {
   return 0;
 }
 
-} // namespace peers
+}  // namespace peers
