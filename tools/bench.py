@@ -67,8 +67,9 @@ def main():
     parser.add_argument("suite", metavar="SUITE", help=", ".join(suites))
     parser.add_argument("--quick", action="store_true", help="fewer and shorter runs")
     parser.add_argument("--json", metavar="FILE", help="also write the rows to FILE")
-    parser.add_argument("--check", action="store_true", help="only check the arguments")
-    parser.add_argument("--relative-to", default=".", help="the folder that FILE is relative to")
+    # For ./bench itself: only check the arguments; the folder that FILE is relative to.
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--relative-to", default=".", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.suite not in suites:
         parser.exit(2, f"./bench: there is no suite `{options.suite}`; there are: {', '.join(suites)}\n")

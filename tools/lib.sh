@@ -1,7 +1,11 @@
 # What ./run, ./test and ./bench share: installing what is missing, configuring and building, with progress.
 # Sourced by them with the project's root as the working directory.
 
-say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
+if [ -t 1 ]; then
+  say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
+else
+  say() { printf '==> %s\n' "$*"; }
+fi
 fail() {
   printf '%s\n' "$*" >&2
   exit 2
