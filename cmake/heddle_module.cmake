@@ -1,4 +1,4 @@
-# heddle_module(<name> [DEPS <module>...] [LIBS <package>::<target>...])
+# heddle_module(<name> [DEPS <module>...] [LIBS <package>::<target>...] [TEST_DEPS <module>...])
 #
 # Declares the module that the calling folder, heddle/<name>/, holds:
 #   heddle_<name>, heddle::<name>   static library of the folder's *.cpp and internal/*.cpp (an interface library when
@@ -8,7 +8,8 @@
 # and installs the library and its public headers as component <name> of the package.
 #
 # DEPS are modules of heddle whose headers this one may include; LIBS are foreign libraries, found here, so that a build
-# or a consumer needs only the packages of the modules that it uses.
+# or a consumer needs only the packages of the modules that it uses. TEST_DEPS are modules that only the tests and
+# benchmarks use; they may stand in a higher layer, as when a lock is tested with tasks.
 include_guard(GLOBAL)
 include(GoogleTest)
 
@@ -34,7 +35,7 @@ function(heddle_find_library library out)
 endfunction()
 
 function(heddle_module name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEPS;LIBS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEPS;LIBS;TEST_DEPS")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "heddle_module(${name}): what is `${arg_UNPARSED_ARGUMENTS}`?")
   endif()
@@ -81,13 +82,20 @@ function(heddle_module name)
   install(EXPORT heddle_${name} NAMESPACE heddle:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/heddle
           FILE heddle-${name}.cmake)
 
+  foreach(dep IN LISTS arg_TEST_DEPS)
+    if(NOT EXISTS "${PROJECT_SOURCE_DIR}/heddle/${dep}/CMakeLists.txt")
+      message(WARNING "the tests of ${name} are left out: they use ${dep}, which has no CMakeLists.txt")
+      return()
+    endif()
+  endforeach()
+  list(TRANSFORM arg_TEST_DEPS PREPEND heddle:: OUTPUT_VARIABLE test_deps)
   if(HEDDLE_TESTS AND tests)
-    heddle_test(heddle_${name}_test LABEL ${name} SOURCES ${tests} LIBS heddle::${name})
+    heddle_test(heddle_${name}_test LABEL ${name} SOURCES ${tests} LIBS heddle::${name} ${test_deps})
   endif()
   if(HEDDLE_BENCH AND benches)
     find_package(benchmark REQUIRED)
     add_executable(heddle_${name}_bench ${benches})
-    target_link_libraries(heddle_${name}_bench PRIVATE heddle::${name} benchmark::benchmark_main)
+    target_link_libraries(heddle_${name}_bench PRIVATE heddle::${name} ${test_deps} benchmark::benchmark_main)
   endif()
 endfunction()
 

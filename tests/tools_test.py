@@ -44,6 +44,7 @@ class Checks(Tree):
         self.module("base")
         self.module("sync", "base")
         self.write("heddle/sync/mutex.hpp", "#pragma once\n#include <heddle/base/fatal.hpp>\n")
+        self.write("heddle/base/fatal.test.cpp", "#include <heddle/sync/mutex.hpp>\n")
         self.assert_passes("check.py", "layers")
         self.write("heddle/base/fatal.hpp", "#pragma once\n#include <heddle/sync/mutex.hpp>\n")
         self.assert_finds("heddle/base/fatal.hpp:2: base includes sync", "check.py", "layers")
