@@ -109,5 +109,6 @@ function(heddle_test target)
   add_executable(${target} ${arg_SOURCES})
   target_link_libraries(${target} PRIVATE ${arg_LIBS} GTest::gmock GTest::gtest_main)
   gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_PREFIX "${HEDDLE_TEST_PREFIX}"
-                       PROPERTIES TIMEOUT ${HEDDLE_TEST_TIMEOUT} LABELS ${arg_LABEL})
+                       PROPERTIES TIMEOUT ${HEDDLE_TEST_TIMEOUT} LABELS ${arg_LABEL}
+                                  ENVIRONMENT UBSAN_OPTIONS=print_stacktrace=1)
 endfunction()
