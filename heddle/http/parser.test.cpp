@@ -256,7 +256,7 @@ const refused_case refused_chunks[] = {
     {"an extension that is not closed", "5;a=\"b\r\nhello\r\n", parse_error::bad_chunk},
     {"a LF in an extension", "5;a\nb\r\nhello\r\n", parse_error::bad_chunk},
     {"a CR in an extension", "5;a\r\rb\r\nhello\r\n", parse_error::bad_chunk},
-    {"a trailer without colon", "0\r\nX\r\n\r\n", parse_error::bad_header},
+    {"a trailer without colon", "0\r\nX\r\n\r\n", parse_error::bad_chunk},
     {"a folded trailer", "0\r\nX: y\r\n z\r\n\r\n", parse_error::obs_fold},
     {"a trailer that ends in LF", "0\r\nX: y\n\r\n", parse_error::bad_line_ending},
     {"a length among the trailers", "0\r\nContent-Length: 5\r\n\r\n", parse_error::bad_chunk},

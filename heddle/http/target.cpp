@@ -90,8 +90,9 @@ std::optional<target> parse_target(std::string_view text) {
   if (path.starts_with('/')) path.remove_prefix(1);
   const bool decoded = split(path, '/', [&](std::string_view segment) {
     auto plain = percent_decode(segment);
-    if (plain) out.segments.push_back(*std::move(plain));
-    return plain.has_value();
+    if (!plain) return false;
+    out.segments.push_back(*std::move(plain));
+    return true;
   });
   if (!decoded) return std::nullopt;
   if (mark == std::string_view::npos) return out;
@@ -101,8 +102,9 @@ std::optional<target> parse_target(std::string_view text) {
     const std::size_t equals = pair.find('=');
     auto key = percent_decode(pair.substr(0, equals), true);
     auto value = percent_decode(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), true);
-    if (key && value) out.parameters.emplace_back(*std::move(key), *std::move(value));
-    return key.has_value() && value.has_value();
+    if (!key || !value) return false;
+    out.parameters.emplace_back(*std::move(key), *std::move(value));
+    return true;
   });
   if (!read) return std::nullopt;
   return out;

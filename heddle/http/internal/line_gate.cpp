@@ -40,13 +40,7 @@ std::expected<void, parse_error> line_gate::step(char c) noexcept {
     return {};
   }
   if (control(c)) return std::unexpected(parse_error::bad_byte);
-  if (lines_ > 0) {
-    if (line_size_ == 0 && blank(c)) return std::unexpected(parse_error::obs_fold);
-    if (c == ':' && !colon_) {
-      if (line_size_ == 0 || blank(previous_)) return std::unexpected(parse_error::bad_header);
-      colon_ = true;
-    }
-  }
+  if (lines_ > 0 && line_size_ == 0 && blank(c)) return std::unexpected(parse_error::obs_fold);
   ++line_size_;
   previous_ = c;
   return {};
@@ -56,13 +50,11 @@ std::expected<void, parse_error> line_gate::end_line() noexcept {
   if (line_size_ == 0) {
     done_ = lines_ > 0;
   } else {
-    if (lines_ > 0 && !colon_) return std::unexpected(parse_error::bad_header);
     if (lines_ > max_fields_) return std::unexpected(parse_error::too_many_headers);
     ++lines_;
   }
   line_size_ = 0;
   previous_ = 0;
-  colon_ = false;
   return {};
 }
 

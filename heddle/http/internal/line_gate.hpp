@@ -48,7 +48,6 @@ class line_gate {
   std::size_t lines_ = 0;      // lines that were not empty
   std::size_t line_size_ = 0;  // bytes of the current line, without its CR
   char previous_ = 0;          // the byte before, 0 at the start of a line
-  bool colon_ = false;         // the current field line has had its colon
   bool done_ = false;
 };
 
