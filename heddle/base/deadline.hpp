@@ -1,0 +1,73 @@
+#pragma once
+
+#include <chrono>
+#include <compare>
+#include <cstdint>
+#include <limits>
+
+namespace heddle {
+
+/// An absolute moment on the steady clock after which an operation no longer waits, or `never`.
+///
+/// Every operation of heddle that can wait takes one. A relative time is turned into a deadline once, at the outermost
+/// call, so that a chain of operations shares it. A deadline in the past makes an operation fail at once if it would
+/// wait; what can be done without waiting is still done.
+class deadline {
+ public:
+  using clock = std::chrono::steady_clock;
+
+  /// The deadline that never comes.
+  constexpr deadline() noexcept = default;
+
+  /// The given moment. Implicit, so that a time_point can be passed where a deadline is expected.
+  template <class Duration>
+  constexpr deadline(std::chrono::time_point<clock, Duration> when) noexcept
+      : ns_{std::chrono::duration_cast<std::chrono::nanoseconds>(when.time_since_epoch()).count()} {}
+
+  /// The deadline that never comes.
+  [[nodiscard]] static constexpr deadline never() noexcept { return {}; }
+
+  /// Now plus `wait`; a wait too long to be represented is `never`, a negative one has already passed.
+  template <class Rep, class Period>
+  [[nodiscard]] static deadline after(std::chrono::duration<Rep, Period> wait) noexcept {
+    const double ns = std::chrono::duration<double, std::nano>(wait).count();
+    const std::int64_t now = clock::now().time_since_epoch().count();
+    if (ns >= static_cast<double>(never_ns - now)) return never();
+    deadline result;
+    result.ns_ = now + std::chrono::duration_cast<std::chrono::nanoseconds>(wait).count();
+    return result;
+  }
+
+  /// The deadline whose time since the steady clock's epoch is `ns` nanoseconds.
+  [[nodiscard]] static constexpr deadline at_ns(std::int64_t ns) noexcept {
+    deadline result;
+    result.ns_ = ns;
+    return result;
+  }
+
+  [[nodiscard]] constexpr bool is_never() const noexcept { return ns_ == never_ns; }
+  [[nodiscard]] bool has_passed() const noexcept {
+    return !is_never() && clock::now().time_since_epoch().count() >= ns_;
+  }
+
+  /// Nanoseconds since the steady clock's epoch; the largest value for `never`.
+  [[nodiscard]] constexpr std::int64_t ns() const noexcept { return ns_; }
+  [[nodiscard]] constexpr clock::time_point time() const noexcept {
+    return clock::time_point{std::chrono::nanoseconds{ns_}};
+  }
+
+  /// The time left, zero once it has passed; the largest duration for `never`.
+  [[nodiscard]] std::chrono::nanoseconds left() const noexcept {
+    if (is_never()) return std::chrono::nanoseconds::max();
+    const std::int64_t now = clock::now().time_since_epoch().count();
+    return std::chrono::nanoseconds{ns_ > now ? ns_ - now : 0};
+  }
+
+  constexpr auto operator<=>(const deadline&) const noexcept = default;
+
+ private:
+  static constexpr std::int64_t never_ns = std::numeric_limits<std::int64_t>::max();
+  std::int64_t ns_{never_ns};
+};
+
+}  // namespace heddle

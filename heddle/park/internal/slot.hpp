@@ -1,0 +1,139 @@
+#pragma once
+
+#include <heddle/park/agent.hpp>
+#include <heddle/park/phase.hpp>
+#include <heddle/park/resource.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <source_location>
+
+namespace heddle::park {
+
+/// The public half of an agent's slot: lies in a memory file that another process can map, so it holds no pointer that
+/// is needed to understand it. All fields are atomics under a sequence count: the agent makes `sequence` odd, writes
+/// with release order, makes it even; a reader that sees an odd or changed count tries again.
+///
+/// Who may write: the slot's agent, and whoever takes or frees the slot while it has no agent.
+struct record {
+  std::atomic<std::uint32_t> sequence;
+  std::atomic<std::uint32_t> info;  ///< bits 0-7 agent kind + 1 (0: no agent), 8-15 resource kind, 16 named
+  std::atomic<std::uint64_t> generation;
+  std::atomic<std::uint64_t> resource;  ///< its address; 0 while it does not wait
+  std::atomic<std::uint64_t> made;      ///< the name's or source location's address in the owning process
+  std::atomic<std::uint64_t> site;      ///< the waiting call's source location, likewise
+  std::atomic<std::int64_t> since_ns;
+  std::atomic<std::int64_t> until_ns;
+  std::atomic<std::uint32_t> thread;  ///< the kernel's thread id: the thread itself, or the one a task blocks; else 0
+  std::atomic<std::uint32_t> owner;   ///< the holder's id when the wait began
+  std::atomic<std::uint64_t> name[6];
+};
+static_assert(sizeof(record) <= 128);
+
+/// The private half of an agent's slot: its wait node. Type-stable: a slot's memory is never returned, so a late
+/// canceller or waker may look at it at any time; the generation tells it that the wait it meant is over.
+struct alignas(64) slot {
+  /// generation << 8 | phase. Moves only as phase.hpp says. The low half is the futex word of a parked thread.
+  std::atomic<std::uint64_t> claim;
+
+  // Written by the slot's agent before it enters a queue; read by others under that queue's lock.
+  std::uint32_t index;              ///< this slot's own index
+  std::uint32_t amount;             ///< how much the waiter wants: permits; 1 for a lock
+  std::int64_t since_ns;            ///< when this wait first queued up; kept over retries
+  executor* runs_on;                ///< null: a thread that parks
+  work_item* item;                  ///< posted to runs_on when a suspended task's wait ends
+  void* payload;                    ///< for the primitive: where a value goes to or comes from
+  void (*overdue)(slot&) noexcept;  ///< called on the clock thread when a woken task has not been seen for 1 ms
+
+  // Under the lock of the queue in which the node stands.
+  std::uint32_t next;
+  std::uint32_t previous;
+  bool queued;
+
+  // The pin: a reader that must look at the resource raises `pins`, then checks `pinnable`; the agent lowers
+  // `pinnable`, then waits for `pins` to fall to zero before its wait returns. Both seq_cst (E4 in wait.cpp).
+  std::atomic<bool> pinnable;
+  std::atomic<std::uint32_t> pins;
+  const std::atomic<std::uint32_t>* owner_word;
+  const void* resource_address;
+  std::uint8_t owner_shift;
+
+  std::atomic<std::uint32_t> alarm;  ///< the clock's entry for the deadline; set and cleared by the agent
+  std::atomic<std::uint32_t>
+      overdue_alarm;        ///< the clock's entry for `overdue`; set by a waker between claim and publish
+  std::uint32_t next_free;  ///< while the slot has no agent
+};
+static_assert(sizeof(slot) <= 128);
+
+/// At most this many agents can hold or wait at a time.
+inline constexpr std::uint32_t max_slots = 1U << 24;
+
+[[nodiscard]] slot& slot_at(std::uint32_t index) noexcept;
+[[nodiscard]] record& record_at(std::uint32_t index) noexcept;
+
+/// One more than the largest index ever taken.
+[[nodiscard]] std::uint32_t slots_in_use_end() noexcept;
+
+/// The descriptor of the memory file that holds the records, or -1 before the first agent.
+[[nodiscard]] int record_file() noexcept;
+
+/// Takes a free slot for an agent; fatal when all are taken.
+[[nodiscard]] slot& take_slot(agent::kind kind, const char* name, executor* runs_on) noexcept;
+void free_slot(slot& s) noexcept;
+
+// --- the claim (transitions of phase.hpp) ---
+
+[[nodiscard]] constexpr phase phase_of(std::uint64_t claim) noexcept { return static_cast<phase>(claim & 0xff); }
+[[nodiscard]] constexpr std::uint64_t generation_of(std::uint64_t claim) noexcept { return claim >> 8; }
+[[nodiscard]] constexpr std::uint64_t make_claim(std::uint64_t generation, phase p) noexcept {
+  return generation << 8 | static_cast<std::uint64_t>(p);
+}
+
+/// Starts a wait: the record shows it, the phase is `arming`. Returns the wait's generation.
+std::uint64_t begin_wait(slot& s, const resource& what, std::int64_t until_ns, std::source_location site,
+                         std::uint32_t blocked_thread) noexcept;
+
+/// Starts the next attempt of the same wait: a new generation, again `arming`; record and age stay.
+std::uint64_t rearm_wait(slot& s) noexcept;
+
+/// Ends the wait: nobody can pin it any more, the phase is `idle`.
+void end_wait(slot& s) noexcept;
+
+/// `arming` -> `parked` or `suspended`. False: the wait has been claimed meanwhile (and, for a task, published).
+[[nodiscard]] bool commit_parked(slot& s, std::uint64_t generation) noexcept;
+[[nodiscard]] bool commit_suspended(slot& s, std::uint64_t generation) noexcept;
+
+/// First half of ending another's wait: afterwards no timeout, stop or other waker can end it. Only the one for whom
+/// this returns true may, and must, call publish(). Call it while the node cannot leave (under its queue's lock).
+[[nodiscard]] bool claim(slot& s) noexcept;
+
+/// Second half: tells the waiter `result` and wakes it. The waiter may be gone as soon as this begins to return.
+void publish(slot& s, phase result) noexcept;
+
+/// Between claim() and publish(woken) of a task: if it has not acted on the wake by `by_ns` (its executor is busy),
+/// `overdue` is called on the clock thread, with the wait pinned.
+void expect_soon(slot& s, std::int64_t by_ns, void (*overdue)(slot&) noexcept) noexcept;
+
+/// Keeps a wait from ending while it lives, so that the resource of the wait can be looked at: see slot::pins. Only for
+/// a few reads; never wait under it.
+class pin {
+ public:
+  explicit pin(slot& s) noexcept;
+  ~pin();
+  pin(const pin&) = delete;
+  pin& operator=(const pin&) = delete;
+  /// False: the slot does not wait.
+  [[nodiscard]] bool holds() const noexcept { return holds_; }
+
+ private:
+  slot& slot_;
+  bool holds_;
+};
+
+/// Both halves at once, for cancellers: ends the wait of this generation with `result` unless it has ended.
+bool cancel(slot& s, std::uint64_t generation, phase result) noexcept;
+
+/// As cancel(), whatever the generation; for callbacks that cannot outlive the wait.
+bool cancel_current(slot& s, phase result) noexcept;
+
+}  // namespace heddle::park

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace heddle::park {
+
+struct slot;
+
+/// The head of a queue of waiters: 4 bytes inside the object that is waited for. First in, first out; threads and
+/// tasks stand in it together. Touched only through queue_guard, which holds its lock.
+///
+/// State: bits 0-23 index of the first node, 0 when empty (the nodes form a ring: the first's `previous` is the last);
+/// bit 27 mixed: waiters of more than one executor have stood in it since it was last empty; bit 28 named: constant,
+/// for the owner of the queue (see origin.hpp); bit 30 sleepers: somebody sleeps for the lock; bit 31 locked.
+/// While it is locked, others change nothing but the sleepers bit.
+class queue {
+ public:
+  constexpr explicit queue(bool named = false) noexcept : head_{named ? named_bit : 0} {}
+  queue(const queue&) = delete;
+  queue& operator=(const queue&) = delete;
+
+  /// Whether the owner has a name rather than a place of creation.
+  [[nodiscard]] bool named() const noexcept { return (head_.load(std::memory_order_relaxed) & named_bit) != 0; }
+
+  /// Whether anybody stands in it. Only a hint unless its lock is held.
+  [[nodiscard]] bool seems_empty() const noexcept { return (head_.load(std::memory_order_relaxed) & index_mask) == 0; }
+
+ private:
+  friend class queue_guard;
+  static constexpr std::uint32_t index_mask = (1U << 24) - 1;
+  static constexpr std::uint32_t mixed_bit = 1U << 27;
+  static constexpr std::uint32_t named_bit = 1U << 28;
+  static constexpr std::uint32_t sleepers_bit = 1U << 30;
+  static constexpr std::uint32_t locked_bit = 1U << 31;
+
+  std::atomic<std::uint32_t> head_;
+};
+
+/// Holds a queue's lock and works on its nodes. Spins for a bounded time, then sleeps. Nothing that can wait or post
+/// may be called while it is held.
+class queue_guard {
+ public:
+  explicit queue_guard(queue& q) noexcept;
+  ~queue_guard() {
+    if (queue_ != nullptr) unlock();
+  }
+  queue_guard(const queue_guard&) = delete;
+  queue_guard& operator=(const queue_guard&) = delete;
+
+  /// Lets go early. The last access to the queue.
+  void unlock() noexcept;
+
+  [[nodiscard]] bool empty() const noexcept { return (head_ & queue::index_mask) == 0; }
+  [[nodiscard]] slot* first() const noexcept;
+  /// The node behind `s`, or null at the end.
+  [[nodiscard]] slot* after(const slot& s) const noexcept;
+  void push_back(slot& s) noexcept;
+  void push_front(slot& s) noexcept;
+  /// Takes `s` out; nothing happens if it does not stand in the queue.
+  void remove(slot& s) noexcept;
+
+  /// Whether waiters of different executors (a thread counts as one of its own) have met here since it was last empty.
+  [[nodiscard]] bool mixed() const noexcept { return (head_ & queue::mixed_bit) != 0; }
+
+ private:
+  void link_before_first(slot& s, slot* front) noexcept;
+  void set_first(std::uint32_t index) noexcept { head_ = (head_ & ~queue::index_mask) | index; }
+
+  queue* queue_;
+  std::uint32_t head_;  // what the head will hold when the lock is let go, without lock and sleepers bits
+};
+
+}  // namespace heddle::park

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <heddle/base/origin.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+
+namespace heddle {
+
+/// What an agent can wait for.
+enum class resource_kind : std::uint8_t {
+  none,
+  mutex,
+  semaphore,
+  condition,
+  event,
+  join,  ///< the end of a thread, task or scope
+  future,
+  channel,
+  timer,
+  socket,
+  signal,
+  pool,   ///< room in a pool's queue, or its idleness
+  lease,  ///< a lock across processes or machines
+  other,
+};
+
+/// The kind's name in lower case, as the inspector shows it.
+[[nodiscard]] constexpr std::string_view to_string(resource_kind kind) noexcept {
+  constexpr std::string_view names[] = {"none",    "mutex", "semaphore", "condition", "event", "join",  "future",
+                                        "channel", "timer", "socket",    "signal",    "pool",  "lease", "other"};
+  return names[static_cast<unsigned>(kind)];
+}
+
+namespace park {
+
+/// What a wait is about, as the wait record shows it.
+struct resource {
+  resource_kind kind = resource_kind::other;
+  const void* address = nullptr;
+  origin made{"unnamed"};                             ///< the name, or where it was made
+  bool named = true;                                  ///< which of the two `made` is
+  const std::atomic<std::uint32_t>* owner = nullptr;  ///< the word that holds the holder's id, or null
+  std::uint8_t owner_shift = 0;                       ///< the id is word >> owner_shift
+
+  /// A resource that has a name and no holder.
+  static constexpr resource of(resource_kind kind, const void* address, const char* name) noexcept {
+    return {kind, address, origin{name}, true, nullptr, 0};
+  }
+};
+
+}  // namespace park
+}  // namespace heddle

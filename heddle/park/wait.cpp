@@ -1,0 +1,346 @@
+// The wait protocol: how one agent waits and how exactly one other ends that wait.
+//
+// State. slot.claim = generation << 8 | phase; the phases and their moves are in phase.hpp.
+// Invariants.
+//   I1  A wait ends once: every way out of arming, parked or suspended is a compare-and-swap from one of them, so of
+//       waker, timeout, stop and victim exactly one wins.
+//   I2  A canceller names the generation, so it cannot end the wait after the one it meant. Stop callbacks do not, as
+//       they are destroyed before the wait they belong to ends.
+//   I3  A waker claims under the lock of the queue in which the node stands, so the node cannot leave under it; it
+//       publishes after its last access to the primitive. Between the two the waiter stays where it is, whatever its
+//       deadline says.
+//   I4  A suspended task is posted once: by the one whose move took it out of `suspended` or `claimed_suspended`.
+//       A task claimed while it was still arming is not posted; commit finds the result instead.
+//   I5  After commit_suspended has succeeded the committing thread touches nothing of the frame.
+//   I6  A stop that fires between two attempts is not lost: stop_requested() is true before the callbacks run, and
+//       rearm() looks at it after the new attempt has become claimable.
+// Edges.
+//   E1  publish/cancel: release on the claim -> acquire by park()/resume: what the waker wrote is seen by the waiter.
+//   E2  begin_wait: release on the claim (arming) -> acquire by claim(): the node's fields are seen by the waker.
+//   E3  commit_suspended: release -> acquire in claim/cancel: the frame is complete before anybody resumes it.
+//   E4  pin: reader `pins += 1; load pinnable` against agent `pinnable = false; load pins`, all seq_cst (Dekker):
+//   either
+//       the reader sees that the wait is over, or the agent sees the pin and waits for it.
+// Progress and fairness. Lock-free but for the pin, whose holder reads a few words.
+// Cost. A wait that sleeps: begin, commit, one system call to sleep, one to be woken. A task: begin, commit, one post.
+// Rejected. Publishing the result in the claim itself, under the queue's lock: the waiter could leave and destroy the
+//   primitive while the waker still has its word to release.
+// Source. The two-step hand-over is the reserve-then-commit of cancellable queues; the pin is Dekker's flag protocol.
+
+#include <heddle/base/fatal.hpp>
+#include <heddle/park/internal/clock.hpp>
+#include <heddle/park/internal/slot.hpp>
+#include <heddle/park/wait.hpp>
+#include <heddle/sys/compiler.hpp>
+#include <heddle/sys/futex.hpp>
+
+#include <bit>
+#include <cerrno>
+
+namespace heddle::park {
+namespace {
+
+constexpr std::int64_t never = deadline::never().ns();
+
+// The half of the claim that a thread sleeps on: generation's low bits and the phase.
+const std::atomic<std::uint32_t>& futex_half(const slot& s) noexcept {
+  static_assert(std::endian::native == std::endian::little);
+  return *reinterpret_cast<const std::atomic<std::uint32_t>*>(&s.claim);
+}
+
+bool is_result(phase p) noexcept { return p >= phase::woken; }
+
+void wake_thread(const slot& s) noexcept { sys::futex_wake(futex_half(s), 1); }
+
+}  // namespace
+
+std::uint64_t begin_wait(slot& s, const resource& what, std::int64_t until_ns, std::source_location site,
+                         std::uint32_t blocked_thread) noexcept {
+  s.since_ns = sys::steady_now_ns();
+  s.owner_word = what.owner;
+  s.owner_shift = what.owner_shift;
+  s.resource_address = what.address;
+  const std::uint64_t generation = generation_of(s.claim.load(std::memory_order_relaxed)) + 1;
+
+  record& r = record_at(s.index);
+  const std::uint32_t sequence = r.sequence.load(std::memory_order_relaxed);
+  r.sequence.store(sequence + 1, std::memory_order_relaxed);
+  const std::uint32_t info = r.info.load(std::memory_order_relaxed) & 0xffU;
+  r.info.store(info | static_cast<std::uint32_t>(what.kind) << 8 | (what.named ? 1U << 16 : 0U),
+               std::memory_order_release);
+  r.generation.store(generation, std::memory_order_release);
+  r.resource.store(reinterpret_cast<std::uint64_t>(what.address), std::memory_order_release);
+  r.made.store(std::bit_cast<std::uint64_t>(what.made), std::memory_order_release);
+  r.site.store(std::bit_cast<std::uint64_t>(site), std::memory_order_release);
+  r.since_ns.store(s.since_ns, std::memory_order_release);
+  r.until_ns.store(until_ns, std::memory_order_release);
+  r.owner.store(what.owner != nullptr ? what.owner->load(std::memory_order_relaxed) >> what.owner_shift : 0,
+                std::memory_order_release);
+  if (info != static_cast<std::uint32_t>(agent::kind::thread) + 1) {
+    r.thread.store(blocked_thread, std::memory_order_release);  // a thread's own never changes
+  }
+  r.sequence.store(sequence + 2, std::memory_order_release);
+
+  s.claim.store(make_claim(generation, phase::arming), std::memory_order_release);  // E2
+  s.pinnable.store(true, std::memory_order_seq_cst);
+  return generation;
+}
+
+std::uint64_t rearm_wait(slot& s) noexcept {
+  const std::uint64_t generation = generation_of(s.claim.load(std::memory_order_relaxed)) + 1;
+  s.claim.store(make_claim(generation, phase::arming), std::memory_order_seq_cst);  // E2, I6
+  return generation;
+}
+
+void end_wait(slot& s) noexcept {
+  s.pinnable.store(false, std::memory_order_seq_cst);                     // E4
+  while (s.pins.load(std::memory_order_seq_cst) != 0) sys::spin_pause();  // E4
+  const std::uint64_t generation = generation_of(s.claim.load(std::memory_order_relaxed));
+  s.claim.store(make_claim(generation, phase::idle), std::memory_order_relaxed);
+  record& r = record_at(s.index);
+  const std::uint32_t sequence = r.sequence.load(std::memory_order_relaxed);
+  r.sequence.store(sequence + 1, std::memory_order_relaxed);
+  r.resource.store(0, std::memory_order_release);
+  r.sequence.store(sequence + 2, std::memory_order_release);
+}
+
+bool commit_parked(slot& s, std::uint64_t generation) noexcept {
+  std::uint64_t expected = make_claim(generation, phase::arming);
+  return s.claim.compare_exchange_strong(expected, make_claim(generation, phase::parked), std::memory_order_acq_rel,
+                                         std::memory_order_acquire);
+}
+
+bool commit_suspended(slot& s, std::uint64_t generation) noexcept {
+  std::uint64_t seen = make_claim(generation, phase::arming);
+  if (s.claim.compare_exchange_strong(seen, make_claim(generation, phase::suspended), std::memory_order_acq_rel,
+                                      std::memory_order_acquire)) {  // E3
+    return true;
+  }
+  if (phase_of(seen) == phase::claimed) {
+    return s.claim.compare_exchange_strong(seen, make_claim(generation, phase::claimed_suspended),
+                                           std::memory_order_acq_rel, std::memory_order_acquire);  // E3, I4
+  }
+  return false;
+}
+
+bool claim(slot& s) noexcept {
+  std::uint64_t seen = s.claim.load(std::memory_order_acquire);
+  for (;;) {
+    phase next{};
+    switch (phase_of(seen)) {
+      case phase::arming:
+      case phase::parked: next = phase::claimed; break;
+      case phase::suspended: next = phase::claimed_suspended; break;
+      default: return false;
+    }
+    if (s.claim.compare_exchange_weak(seen, make_claim(generation_of(seen), next), std::memory_order_acq_rel,
+                                      std::memory_order_acquire)) {  // I1, E2
+      return true;
+    }
+  }
+}
+
+void publish(slot& s, phase result) noexcept {
+  const bool is_thread = s.item == nullptr;  // read before the waiter can go on
+  std::uint64_t seen = s.claim.load(std::memory_order_relaxed);
+  while (!s.claim.compare_exchange_weak(seen, make_claim(generation_of(seen), result), std::memory_order_acq_rel,
+                                        std::memory_order_relaxed)) {  // E1, E3
+  }
+  if (phase_of(seen) == phase::claimed_suspended) {
+    s.runs_on->post(*s.item);  // I4: the task is still suspended, so these fields are its own
+  } else if (is_thread) {
+    wake_thread(s);  // a stray wake, if the waiter has gone on meanwhile, is harmless
+  }
+}
+
+void expect_soon(slot& s, std::int64_t by_ns, void (*overdue)(slot&) noexcept) noexcept {
+  s.overdue = overdue;
+  clock_set(
+      by_ns,
+      [](void* object, std::uint64_t generation) noexcept {
+        auto& late = *static_cast<slot*>(object);
+        const pin pinned{late};
+        const std::uint64_t seen = late.claim.load(std::memory_order_acquire);
+        if (pinned.holds() && generation_of(seen) == generation && phase_of(seen) == phase::woken) late.overdue(late);
+      },
+      &s, generation_of(s.claim.load(std::memory_order_relaxed)), s.overdue_alarm);
+}
+
+pin::pin(slot& s) noexcept : slot_{s} {
+  s.pins.fetch_add(1, std::memory_order_seq_cst);       // E4
+  holds_ = s.pinnable.load(std::memory_order_seq_cst);  // E4
+}
+pin::~pin() { slot_.pins.fetch_sub(1, std::memory_order_release); }
+
+namespace {
+
+bool cancel_from(slot& s, std::uint64_t seen, phase result) noexcept {
+  const std::uint64_t generation = generation_of(seen);
+  for (;;) {
+    const phase before = phase_of(seen);
+    if (generation_of(seen) != generation) return false;  // I2
+    if (before != phase::arming && before != phase::parked && before != phase::suspended) return false;
+    if (s.claim.compare_exchange_weak(seen, make_claim(generation, result), std::memory_order_acq_rel,
+                                      std::memory_order_acquire)) {  // I1, E1, E3
+      if (before == phase::suspended) {
+        s.runs_on->post(*s.item);
+      } else if (before == phase::parked) {
+        wake_thread(s);
+      }
+      return true;
+    }
+  }
+}
+
+}  // namespace
+
+bool cancel(slot& s, std::uint64_t generation, phase result) noexcept {
+  const std::uint64_t seen = s.claim.load(std::memory_order_acquire);
+  return generation_of(seen) == generation && cancel_from(s, seen, result);
+}
+
+bool cancel_current(slot& s, phase result) noexcept {
+  for (;;) {
+    const std::uint64_t seen = s.claim.load(std::memory_order_seq_cst);  // I6
+    if (cancel_from(s, seen, result)) return true;
+    if (generation_of(s.claim.load(std::memory_order_seq_cst)) == generation_of(seen)) return false;
+  }
+}
+
+// --- threads ---
+
+thread_wait::thread_wait(const resource& what, deadline until, std::source_location site) noexcept
+    : slot_{current_agent().slot()} {
+  slot_.item = nullptr;
+  const bool is_task = current_agent().what() == agent::kind::task;
+  generation_ = begin_wait(slot_, what, until.ns(), site, is_task ? sys::thread_id() : 0);
+}
+
+thread_wait::~thread_wait() { end_wait(slot_); }
+
+void thread_wait::rearm() noexcept { generation_ = rearm_wait(slot_); }
+
+phase thread_wait::park(deadline until, const std::stop_token& stop) noexcept {
+  struct on_stop {
+    slot* target;
+    std::uint64_t generation;
+    void operator()() const noexcept { cancel(*target, generation, phase::stopped); }
+  };
+  std::optional<std::stop_callback<on_stop>> watch;
+  if (stop.stop_possible()) watch.emplace(stop, on_stop{&slot_, generation_});
+
+  (void)commit_parked(slot_, generation_);
+  for (;;) {
+    const std::uint64_t seen = slot_.claim.load(std::memory_order_acquire);  // E1
+    const phase now = phase_of(seen);
+    if (is_result(now)) return now;
+    // A claimed wait is about to be published: its deadline no longer counts (I3).
+    const std::int64_t limit = now == phase::parked ? until.ns() : never;
+    const int rc = sys::futex_wait(futex_half(slot_), static_cast<std::uint32_t>(seen), limit);
+    if (rc == ETIMEDOUT) cancel(slot_, generation_, phase::timed_out);
+  }
+}
+
+// --- tasks ---
+
+void task_wait::claimer::operator()() const noexcept { cancel_current(*target, result); }
+
+std::coroutine_handle<> task_wait::start(std::coroutine_handle<> handle, heddle::agent& who,
+                                         const task_context& context, unwinder unwind) noexcept {
+  if (observes_context_ && context.stop.stop_requested()) return unwind(handle);
+  if (stop_.stop_requested()) {
+    refused(phase::stopped);
+    return handle;
+  }
+  if (until_.has_passed()) {
+    refused(phase::timed_out);
+    return handle;
+  }
+  handle_ = handle;
+  unwind_ = unwind;
+  agent_ = &who;
+  slot_ = &who.slot();
+  next = nullptr;
+  run = &task_wait::resume_item;
+  slot_->runs_on = who.runs_on();
+  slot_->item = this;
+  generation_ = begin_wait(*slot_, what_, until_.ns(), site_, 0);
+  armed_ = true;
+  // Registered while arming: a callback that fires meanwhile only claims, and commit finds the result (I4).
+  if (stop_.stop_possible()) own_watch_.emplace(stop_, claimer{slot_, phase::stopped});
+  if (observes_context_ && context.stop.stop_possible()) {
+    context_stop_ = context.stop;
+    context_watch_.emplace(context_stop_, claimer{slot_, phase::cancelled});
+  }
+  set_alarm(deadline::never());
+  if (!enqueue()) {
+    finish();
+    return handle;
+  }
+  return commit_or_continue();
+}
+
+void task_wait::set_alarm(deadline recheck) noexcept {
+  const deadline when = recheck < until_ ? recheck : until_;
+  if (when.is_never()) return;
+  clock_set(
+      when.ns(),
+      [](void* target, std::uint64_t generation) noexcept {
+        cancel(*static_cast<slot*>(target), generation, phase::timed_out);
+      },
+      slot_, generation_, slot_->alarm);
+}
+
+void task_wait::recheck_at(deadline when) noexcept {
+  clock_clear(slot_->alarm);
+  set_alarm(when);
+}
+
+void task_wait::rearm() noexcept {
+  clock_clear(slot_->alarm);
+  clock_clear(slot_->overdue_alarm);
+  generation_ = rearm_wait(*slot_);
+  if (stop_.stop_requested()) cancel(*slot_, generation_, phase::stopped);                                 // I6
+  if (observes_context_ && context_stop_.stop_requested()) cancel(*slot_, generation_, phase::cancelled);  // I6
+  set_alarm(deadline::never());
+}
+
+// Returns what to run next on this thread. Never touches the frame once a commit has succeeded (I5).
+std::coroutine_handle<> task_wait::commit_or_continue() noexcept {
+  for (;;) {
+    slot& s = *slot_;
+    if (commit_suspended(s, generation_)) return std::noop_coroutine();
+    const step next_step = claimed(phase_of(s.claim.load(std::memory_order_acquire)));  // E1
+    if (next_step == step::wait) continue;
+    finish();
+    return next_step == step::resume ? handle_ : unwind_(handle_);
+  }
+}
+
+void task_wait::resume_item(work_item* item) noexcept {
+  auto* self = static_cast<task_wait*>(item);
+  const agent_scope scope{*self->agent_};
+  const step next_step = self->claimed(phase_of(self->slot_->claim.load(std::memory_order_acquire)));  // E1
+  if (next_step == step::wait) {
+    self->commit_or_continue().resume();
+    return;
+  }
+  self->finish();
+  (next_step == step::resume ? self->handle_ : self->unwind_(self->handle_)).resume();
+}
+
+void task_wait::finish() noexcept {
+  own_watch_.reset();
+  context_watch_.reset();
+  clock_clear(slot_->alarm);
+  clock_clear(slot_->overdue_alarm);
+  end_wait(*slot_);
+  slot_->item = nullptr;
+  armed_ = false;
+}
+
+void task_wait::abandon() const noexcept {
+  if (armed_) fatal("a task was destroyed while it waits; stop it and await its end instead");
+}
+
+}  // namespace heddle::park

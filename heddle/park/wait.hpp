@@ -1,0 +1,167 @@
+#pragma once
+
+#include <heddle/base/deadline.hpp>
+#include <heddle/base/wait_error.hpp>
+#include <heddle/park/agent.hpp>
+#include <heddle/park/phase.hpp>
+#include <heddle/park/resource.hpp>
+
+#include <concepts>
+#include <coroutine>
+#include <cstdint>
+#include <optional>
+#include <source_location>
+#include <stop_token>
+
+namespace heddle {
+
+/// What a task hands down to the tasks it awaits or starts.
+struct task_context {
+  std::stop_token stop;  ///< when it fires, every wait of the task ends and the task unwinds as stopped
+  deadline until;        ///< when the work is no longer wanted; told to those who call over a network
+};
+
+/// A coroutine promise that carries an agent: what an awaitable of heddle can be awaited from. task<T>'s promise is
+/// one. `unwind()` makes the coroutine and those that await it end as stopped, and says where to go on.
+template <class Promise>
+concept agent_promise = requires(Promise& promise) {
+  { promise.agent() } -> std::same_as<agent&>;
+  { promise.context() } -> std::same_as<const task_context&>;
+  { promise.unwind() } -> std::same_as<std::coroutine_handle<>>;
+};
+
+namespace park {
+
+/// A wait of the calling thread (on behalf of the current agent, which may be a task that blocks its thread).
+///
+/// Use: construct; under the lock of the primitive's queue either find that there is nothing to wait for, or push
+/// node(); then park(). When park() returns a result other than a waker's, take the node out of the queue. rearm()
+/// starts another attempt that keeps the wait's age. The destructor ends the wait.
+class thread_wait {
+ public:
+  thread_wait(const resource& what, deadline until, std::source_location site) noexcept;
+  ~thread_wait();
+  thread_wait(const thread_wait&) = delete;
+  thread_wait& operator=(const thread_wait&) = delete;
+
+  [[nodiscard]] slot& node() noexcept { return slot_; }
+
+  /// Sleeps until the wait is claimed and published, `until` has come (timed_out), or `stop` fires (stopped).
+  /// @return a result phase: woken, granted, closed, timed_out, stopped or victim.
+  [[nodiscard]] phase park(deadline until, const std::stop_token& stop) noexcept;
+
+  /// The next attempt. The node must not be claimed by anybody (it has just got a result).
+  void rearm() noexcept;
+
+ private:
+  slot& slot_;
+  std::uint64_t generation_;
+};
+
+/// A wait of a task: the base of every awaiter in heddle.
+///
+/// A derived class gives the four functions below and its own await_resume(). All four are called with the task's agent
+/// current. The object lies in the coroutine frame; once commit has succeeded another thread may resume the task, so
+/// nothing touches `this` after that.
+class task_wait : private work_item {
+ public:
+  task_wait(const task_wait&) = delete;
+  task_wait& operator=(const task_wait&) = delete;
+
+  [[nodiscard]] bool await_ready() noexcept { return ready(); }
+
+  template <agent_promise Promise>
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> handle) noexcept {
+    return start(handle, handle.promise().agent(), handle.promise().context(), [](std::coroutine_handle<> h) noexcept {
+      return std::coroutine_handle<Promise>::from_address(h.address()).promise().unwind();
+    });
+  }
+
+ protected:
+  /// What follows a claim.
+  enum class step : std::uint8_t {
+    resume,  ///< continue the coroutine
+    unwind,  ///< end it as stopped
+    wait,    ///< rearm() was called and the node stands in a queue again: wait on
+  };
+
+  /// @param until,stop the operation's own limits; the task's context is observed besides.
+  task_wait(const resource& what, deadline until, std::stop_token stop, std::source_location site) noexcept
+      : what_{what}, until_{until}, stop_{std::move(stop)}, site_{site} {}
+  ~task_wait() { abandon(); }
+
+  /// Tries without waiting; true: done.
+  [[nodiscard]] virtual bool ready() noexcept = 0;
+
+  /// Puts node() into its queue, or finds under the queue's lock that there is nothing to wait for. True: it waits.
+  [[nodiscard]] virtual bool enqueue() noexcept = 0;
+
+  /// The wait got `result` (any result phase). For a canceller's result the node still stands in its queue and must be
+  /// taken out here.
+  [[nodiscard]] virtual step claimed(phase result) noexcept = 0;
+
+  /// Called when the wait is over before it began: `until` has passed, or `stop` had fired.
+  virtual void refused(phase result) noexcept = 0;
+
+  [[nodiscard]] slot& node() noexcept { return *slot_; }
+  [[nodiscard]] heddle::agent& waiting_agent() noexcept { return *agent_; }
+  [[nodiscard]] deadline until() const noexcept { return until_; }
+
+  /// The next attempt of the same wait; the node must not be claimed by anybody (it has just got a result).
+  void rearm() noexcept;
+
+  /// From here on the stop of the task's context does not end this wait.
+  void ignore_context() noexcept { observes_context_ = false; }
+
+  /// Lets this attempt end as timed_out at `when` if that is earlier than its deadline.
+  void recheck_at(deadline when) noexcept;
+
+  /// Fatal if the frame is destroyed in the middle of the wait: others may be about to resume it. To end a task early,
+  /// stop it and await it.
+  void abandon() const noexcept;
+
+ private:
+  struct claimer {
+    slot* target;
+    phase result;
+    void operator()() const noexcept;
+  };
+  using stop_watch = std::optional<std::stop_callback<claimer>>;
+  using unwinder = std::coroutine_handle<> (*)(std::coroutine_handle<>) noexcept;
+
+  std::coroutine_handle<> start(std::coroutine_handle<> handle, heddle::agent& who, const task_context& context,
+                                unwinder unwind) noexcept;
+  std::coroutine_handle<> commit_or_continue() noexcept;
+  void set_alarm(deadline recheck) noexcept;
+  void finish() noexcept;
+  static void resume_item(work_item* item) noexcept;
+
+  resource what_;
+  deadline until_;
+  std::stop_token stop_;
+  std::source_location site_;
+  std::stop_token context_stop_;
+  std::coroutine_handle<> handle_;
+  unwinder unwind_ = nullptr;
+  heddle::agent* agent_ = nullptr;
+  slot* slot_ = nullptr;
+  std::uint64_t generation_ = 0;
+  bool armed_ = false;
+  bool observes_context_ = true;
+  stop_watch own_watch_;
+  stop_watch context_watch_;
+};
+
+/// The error that a canceller's result stands for.
+[[nodiscard]] constexpr wait_error error_of(phase result) noexcept {
+  switch (result) {
+    case phase::stopped:
+    case phase::cancelled: return wait_error::stopped;
+    case phase::victim: return wait_error::deadlock;
+    case phase::closed: return wait_error::closed;
+    default: return wait_error::timeout;
+  }
+}
+
+}  // namespace park
+}  // namespace heddle

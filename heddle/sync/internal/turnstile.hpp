@@ -1,0 +1,305 @@
+#pragma once
+
+// The turnstile: the slow path that mutex and semaphore share. Threads and tasks queue for a value in a 32-bit word.
+//
+// State. word = value << 4 | in_flight_task | in_flight | starving | waiters.
+//   value            mutex: the holder's agent id, 0 when free. semaphore: the permits left.
+//   waiters          nodes stand in the queue (some may just be leaving).
+//   in_flight        a waiter has been woken, has left the queue and has not yet tried again.
+//   in_flight_task   that waiter is a task.
+//   starving         a waiter has been passed over for 1 ms: newcomers queue up instead of barging in.
+//   The value may be changed by anybody; the four flags only under the queue's lock.
+// Invariants.
+//   I1  Nothing is ever granted. A wake means: try again. So there is nothing to take back when the woken one is a task
+//       whose executor is busy, or that has been stopped; and no order of grants can deadlock an executor.
+//   I2  waiters is set whenever a node stands in the queue, so whoever gives a value back sees it and wakes somebody,
+//       unless in_flight says that somebody is on the way.
+//   I3  A woken waiter always tries before it looks at its deadline. If it takes the value and more is left, it wakes
+//       the next (semaphore). If it fails, somebody holds the value, and in_flight is cleared so that giving it back
+//       wakes again; the waiter stands at the front, with the age it had.
+//   I4  A thread that has been woken will run. A task may not, for as long as its executor is busy: so if waiters of
+//       other executors stand behind it, in_flight is not set for it, and the clock wakes the next one after 1 ms.
+//       A newcomer that queues up behind a task in flight clears in_flight, since it may depend on another executor.
+//   I5  The store that gives the value back is the last access to the object: all flags are settled and the queue is
+//       unlocked before. So whoever takes it next may destroy the object at once.
+// Edges.
+//   E1  give: release on the word -> take: acquire.
+//   E2  enqueue sets waiters before it unlocks the queue -> give's exchange fails or sees it and locks the queue.
+// Progress and fairness. Barging, until the oldest waiter has been passed over for 1 ms; then newcomers wait, for at
+// most
+//   1 ms at a time, until it has had its turn. Threads and tasks are alike.
+// Cost. Uncontended: one compare-and-swap to take, one to give. With a waiter: the queue's lock, one clock reading, one
+// wake. Rejected. Handing the value to a task that has not run (a reservation that others may take over after 1 ms):
+// the same
+//   bound, but the grant has to be withdrawn when the task is destroyed, and found by whoever takes it over.
+// Source. Barging with a starvation mode: Go's sync.Mutex; a designated waker: nsync's MU_DESIG_WAKER.
+
+#include <heddle/base/deadline.hpp>
+#include <heddle/park/internal/slot.hpp>
+#include <heddle/park/queue.hpp>
+#include <heddle/park/wait.hpp>
+#include <heddle/sync/turnstile_wait.hpp>
+#include <heddle/sys/compiler.hpp>
+#include <heddle/sys/futex.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <expected>
+#include <source_location>
+#include <stop_token>
+
+namespace heddle::sync {
+
+inline constexpr std::uint32_t waiters_bit = 1;
+inline constexpr std::uint32_t starving_bit = 2;
+inline constexpr std::uint32_t in_flight_bit = 4;
+inline constexpr std::uint32_t in_flight_task_bit = 8;
+inline constexpr std::uint32_t flags_mask = 15;
+inline constexpr unsigned value_shift = 4;
+
+/// How long the oldest waiter may be passed over before newcomers wait for it.
+inline constexpr std::int64_t patience_ns = 1'000'000;
+
+/// How long a thread looks at a taken word before it sleeps: mutex/contended/2 chose it.
+inline constexpr std::int64_t spin_ns = 4'000;
+
+/// Why a waiter comes to the queue.
+enum class attempt : std::uint8_t {
+  newcomer,  ///< has not waited yet
+  woken,     ///< was taken out of the queue and told to try
+  recheck,   ///< still stands in the queue and looks whether it may go
+};
+
+/// One object's word and queue, seen as a turnstile. `Rule` says what taking and giving mean for the value:
+///   static bool take(std::uint32_t value, std::uint32_t amount, std::uint32_t& after);
+///   static std::uint32_t give(std::uint32_t value, std::uint32_t amount);
+///   static turnstile at(const void* object);   // finds word and queue from the wait record's address
+///   static constexpr bool shared;              // whether several can have taken at once
+template <class Rule>
+class turnstile {
+ public:
+  turnstile(std::atomic<std::uint32_t>& word, park::queue& queue) noexcept : word_{word}, queue_{queue} {}
+
+  /// Takes without waiting; false when it cannot, or when a starving waiter comes first.
+  bool try_take(std::uint32_t amount) noexcept {
+    std::uint32_t seen = word_.load(std::memory_order_relaxed);
+    std::uint32_t after = 0;
+    while ((seen & starving_bit) == 0 && Rule::take(seen >> value_shift, amount, after)) {
+      if (word_.compare_exchange_weak(seen, after << value_shift | (seen & flags_mask), std::memory_order_acquire,
+                                      std::memory_order_relaxed)) {  // E1
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /// Blocks the calling thread until taken, the deadline, or stop.
+  std::expected<void, wait_error> take(std::uint32_t amount, const park::resource& what, deadline until,
+                                       const std::stop_token& stop, std::source_location site) noexcept {
+    if (spin(amount)) return {};
+    if (stop.stop_requested()) return std::unexpected{wait_error::stopped};
+    if (until.has_passed()) return std::unexpected{wait_error::timeout};
+    park::thread_wait wait{what, until, site};
+    wait.node().amount = amount;
+    attempt how = attempt::newcomer;
+    deadline recheck;
+    for (;;) {
+      if (take_or_enqueue(wait.node(), how, recheck)) return {};
+      const park::phase result = wait.park(recheck < until ? recheck : until, stop);
+      if (result == park::phase::woken) {
+        how = attempt::woken;
+      } else if (result == park::phase::timed_out && !until.has_passed()) {
+        how = attempt::recheck;
+      } else {
+        leave(wait.node());
+        return std::unexpected{park::error_of(result)};
+      }
+      wait.rearm();
+    }
+  }
+
+  /// Gives back; wakes the oldest waiter if there is one. The object may be gone when this returns (I5).
+  void give(std::uint32_t amount) noexcept {
+    std::uint32_t seen = word_.load(std::memory_order_relaxed);
+    while ((seen & waiters_bit) == 0 || (seen & in_flight_bit) != 0) {
+      const std::uint32_t after = Rule::give(seen >> value_shift, amount) << value_shift | (seen & flags_mask);
+      if (word_.compare_exchange_weak(seen, after, std::memory_order_release, std::memory_order_relaxed)) return;  // E1
+    }
+    park::slot* woken = nullptr;
+    {
+      park::queue_guard guard{queue_};
+      seen = word_.load(std::memory_order_relaxed);
+      woken = choose(guard, Rule::give(seen >> value_shift, amount));
+    }
+    seen = word_.load(std::memory_order_relaxed);
+    while (!word_.compare_exchange_weak(
+        seen, Rule::give(seen >> value_shift, amount) << value_shift | (seen & flags_mask), std::memory_order_release,
+        std::memory_order_relaxed)) {  // E1, I5
+    }
+    if (woken != nullptr) park::publish(*woken, park::phase::woken);
+  }
+
+  /// Takes the value, or lets `node` stand in the queue. Sets `recheck` if the node must look again by itself by then.
+  bool take_or_enqueue(park::slot& node, attempt how, deadline& recheck) noexcept {
+    bool pass_on = false;
+    {
+      park::queue_guard guard{queue_};
+      std::uint32_t seen = word_.load(std::memory_order_relaxed);
+      for (;;) {
+        std::uint32_t after = 0;
+        const bool barred =
+            how == attempt::newcomer ? (seen & starving_bit) != 0 : how == attempt::recheck && guard.first() != &node;
+        std::uint32_t next = 0;
+        const bool takes = !barred && Rule::take(seen >> value_shift, node.amount, after);
+        std::uint32_t flags = seen & flags_mask;
+        if (how == attempt::woken) flags &= ~(in_flight_bit | in_flight_task_bit);
+        if (takes) {
+          if (how != attempt::newcomer) flags &= ~starving_bit;
+          next = after << value_shift | flags;
+        } else {
+          flags |= waiters_bit;                                                                        // I2
+          if (how == attempt::newcomer && (flags & in_flight_task_bit) != 0) flags &= ~in_flight_bit;  // I4
+          next = (seen & ~flags_mask) | flags;
+        }
+        if (!word_.compare_exchange_weak(seen, next, std::memory_order_acquire, std::memory_order_relaxed)) continue;
+        if (takes) {
+          if (how == attempt::recheck) take_out(guard, node);
+          pass_on = how != attempt::newcomer && after != 0 && Rule::shared && !guard.empty();
+        } else {
+          recheck = barred || (flags & starving_bit) != 0 ? deadline::at_ns(sys::steady_now_ns() + patience_ns)
+                                                          : deadline::never();
+          if (how == attempt::newcomer) guard.push_back(node);
+          if (how == attempt::woken) guard.push_front(node);  // I3
+          return false;
+        }
+        break;
+      }
+    }
+    if (pass_on) wake_one();  // I3
+    return true;
+  }
+
+  /// Takes a node that gave up out of the queue. If what it was starving for is free, the next one is woken.
+  void leave(park::slot& node) noexcept {
+    {
+      park::queue_guard guard{queue_};
+      take_out(guard, node);
+      word_.fetch_and(~starving_bit, std::memory_order_relaxed);
+    }
+    wake_one();
+  }
+
+  /// Wakes the oldest waiter if it could go now. For wakes that no give() causes.
+  void wake_one() noexcept {
+    park::slot* woken = nullptr;
+    {
+      park::queue_guard guard{queue_};
+      woken = choose(guard, word_.load(std::memory_order_relaxed) >> value_shift);
+    }
+    if (woken != nullptr) park::publish(*woken, park::phase::woken);
+  }
+
+  /// Looks at the word for a bounded time while nobody is parked here; true: taken.
+  bool spin(std::uint32_t amount) noexcept {
+    if (try_take(amount)) return true;
+    if (sys::allowed_cpus() == 1) return false;
+    const std::int64_t until = sys::steady_now_ns() + spin_ns;
+    do {
+      for (int i = 0; i < 32; ++i) {
+        const std::uint32_t seen = word_.load(std::memory_order_relaxed);
+        if ((seen & waiters_bit) != 0) return false;
+        std::uint32_t after = 0;
+        if (Rule::take(seen >> value_shift, amount, after) && try_take(amount)) return true;
+        sys::spin_pause();
+      }
+    } while (sys::steady_now_ns() < until);
+    return false;
+  }
+
+ private:
+  void take_out(park::queue_guard& guard, park::slot& node) noexcept {
+    guard.remove(node);
+    if (guard.empty()) word_.fetch_and(~(waiters_bit | starving_bit), std::memory_order_relaxed);
+  }
+
+  // Under the queue's lock: claims the oldest waiter that can be woken when the value is `value`, takes it out, and
+  // settles the flags. Publishing it is left to the caller, after the value has been given back.
+  park::slot* choose(park::queue_guard& guard, std::uint32_t value) noexcept {
+    park::slot* chosen = nullptr;
+    std::uint32_t after = 0;
+    for (park::slot* s = guard.first(); s != nullptr; s = guard.after(*s)) {
+      if (!Rule::take(value, s->amount, after)) break;  // wants more than there is: those behind it wait, too
+      if (park::claim(*s)) {
+        chosen = s;
+        break;
+      }  // else it is just leaving
+    }
+    const std::int64_t now = sys::steady_now_ns();
+    const park::slot* oldest = chosen != nullptr ? chosen : guard.first();
+    std::uint32_t set = oldest != nullptr && now - oldest->since_ns > patience_ns ? starving_bit : 0;
+    std::uint32_t clear = 0;
+    if (chosen != nullptr) {
+      const bool is_task = chosen->item != nullptr;
+      const bool unsure = is_task && guard.mixed();
+      guard.remove(*chosen);
+      if (unsure) {
+        if (!guard.empty()) park::expect_soon(*chosen, now + patience_ns, &turnstile::wake_next_of);
+        clear |= in_flight_bit | in_flight_task_bit;  // I4
+      } else {
+        set |= in_flight_bit | (is_task ? in_flight_task_bit : 0);
+      }
+    }
+    if (guard.empty()) clear |= waiters_bit;
+    std::uint32_t seen = word_.load(std::memory_order_relaxed);
+    while (!word_.compare_exchange_weak(seen, (seen & ~clear) | set, std::memory_order_relaxed)) {
+    }
+    return chosen;
+  }
+
+  // On the clock thread: the task that was woken has not run for 1 ms (I4). Its wait is pinned, so the object lives.
+  static void wake_next_of(park::slot& late) noexcept { Rule::at(late.resource_address).wake_one(); }
+
+  std::atomic<std::uint32_t>& word_;
+  park::queue& queue_;
+};
+
+// --- tasks ---
+
+template <class Rule>
+bool turnstile_wait<Rule>::ready() noexcept {
+  return Rule::at(object_).try_take(amount_);
+}
+
+template <class Rule>
+bool turnstile_wait<Rule>::enqueue() noexcept {
+  node().amount = amount_;
+  deadline recheck;
+  if (Rule::at(object_).take_or_enqueue(node(), attempt::newcomer, recheck)) return false;
+  if (!recheck.is_never()) recheck_at(recheck);
+  return true;
+}
+
+template <class Rule>
+park::task_wait::step turnstile_wait<Rule>::claimed(park::phase result) noexcept {
+  const bool woken = result == park::phase::woken;
+  if (woken || (result == park::phase::timed_out && !until().has_passed())) {
+    deadline recheck;
+    rearm();
+    if (Rule::at(object_).take_or_enqueue(node(), woken ? attempt::woken : attempt::recheck, recheck)) {
+      return step::resume;
+    }
+    if (!recheck.is_never()) recheck_at(recheck);
+    return step::wait;
+  }
+  Rule::at(object_).leave(node());
+  if (result == park::phase::cancelled) return step::unwind;
+  error_ = park::error_of(result);
+  return step::resume;
+}
+
+template <class Rule>
+void turnstile_wait<Rule>::refused(park::phase result) noexcept {
+  error_ = park::error_of(result);
+}
+
+}  // namespace heddle::sync

@@ -1,0 +1,117 @@
+// The algorithm is the turnstile's (internal/turnstile.hpp), with the holder's agent id as the value: 0 is free.
+
+#include <heddle/base/exiting.hpp>
+#include <heddle/base/fatal.hpp>
+#include <heddle/sync/internal/turnstile.hpp>
+#include <heddle/sync/mutex.hpp>
+
+#include <utility>
+
+namespace heddle {
+
+struct mutex::rule {
+  static constexpr bool shared = false;
+  static bool take(std::uint32_t value, std::uint32_t self, std::uint32_t& after) noexcept {
+    after = self;
+    return value == 0;
+  }
+  static std::uint32_t give(std::uint32_t, std::uint32_t) noexcept { return 0; }
+  static sync::turnstile<rule> at(const void* object) noexcept {
+    return of(*const_cast<mutex*>(static_cast<const mutex*>(object)));
+  }
+  static sync::turnstile<rule> of(mutex& m) noexcept { return {m.word_, m.queue_}; }
+};
+
+void mutex::lock(std::source_location site) noexcept {
+  agent& self = current_agent();
+  std::uint32_t expected = 0;
+  if (word_.compare_exchange_strong(expected, self.id() << sync::value_shift, std::memory_order_acquire,
+                                    std::memory_order_relaxed)) [[likely]] {  // E1
+    self.now_holds();
+    return;
+  }
+  lock_slow(site);
+}
+
+void mutex::lock_slow(std::source_location site) noexcept {
+  agent& self = current_agent();
+  if (holder() == self.id()) fatal("a mutex was locked twice by one agent, a deadlock of length one", site);
+  (void)rule::of(*this).take(self.id(), resource(), deadline::never(), {}, site);
+  self.now_holds();
+}
+
+std::expected<void, wait_error> mutex::lock_until(deadline until, const std::stop_token& stop,
+                                                  std::source_location site) noexcept {
+  agent& self = current_agent();
+  auto taken = rule::of(*this).take(self.id(), resource(), until, stop, site);
+  if (taken) self.now_holds();
+  return taken;
+}
+
+bool mutex::try_lock() noexcept {
+  agent& self = current_agent();
+  if (!rule::of(*this).try_take(self.id())) return false;
+  self.now_holds();
+  return true;
+}
+
+void mutex::unlock() noexcept {
+  agent& self = current_agent();
+  const std::uint32_t id = self.id();
+  std::uint32_t expected = id << sync::value_shift;
+  if (word_.compare_exchange_strong(expected, 0, std::memory_order_release, std::memory_order_relaxed)) [[likely]] {
+    self.no_longer_holds();  // E1, I5
+    return;
+  }
+  unlock_slow(id);
+  self.no_longer_holds();
+}
+
+void mutex::unlock_slow(std::uint32_t self) noexcept {
+  if (holder() != self) fatal("a mutex was unlocked by an agent that does not hold it");
+  rule::of(*this).give(self);
+}
+
+bool mutex::held_by_me() const noexcept { return holder() != 0 && holder() == current_agent().id_if_any(); }
+
+std::uint32_t mutex::holder() const noexcept { return word_.load(std::memory_order_relaxed) >> sync::value_shift; }
+
+void mutex::destroyed_in_use() const noexcept {
+  if (process_is_exiting()) return;
+  fatal(holder() != 0 ? "a mutex was destroyed while it is held" : "a mutex was destroyed while it is waited for");
+}
+
+park::resource mutex::resource() const noexcept {
+  return {resource_kind::mutex, this, origin_, queue_.named(), &word_, sync::value_shift};
+}
+
+// --- tasks ---
+
+template class sync::turnstile_wait<mutex::rule>;
+
+mutex_lock_awaiter mutex::async_lock(std::source_location site) noexcept { return {*this, site}; }
+
+mutex_lock_until_awaiter mutex::async_lock_until(deadline until, std::stop_token stop,
+                                                 std::source_location site) noexcept {
+  return {*this, until, std::move(stop), site};
+}
+
+mutex_lock_awaiter::mutex_lock_awaiter(mutex& m, std::source_location site) noexcept
+    : turnstile_wait{&m, current_agent().id(), m.resource(), deadline::never(), {}, site}, mutex_{m} {}
+
+std::unique_lock<mutex> mutex_lock_awaiter::await_resume() noexcept {
+  current_agent().now_holds();
+  return std::unique_lock{mutex_, std::adopt_lock};
+}
+
+mutex_lock_until_awaiter::mutex_lock_until_awaiter(mutex& m, deadline until, std::stop_token stop,
+                                                   std::source_location site) noexcept
+    : turnstile_wait{&m, current_agent().id(), m.resource(), until, std::move(stop), site}, mutex_{m} {}
+
+std::expected<std::unique_lock<mutex>, wait_error> mutex_lock_until_awaiter::await_resume() noexcept {
+  if (error()) return std::unexpected{*error()};
+  current_agent().now_holds();
+  return std::unique_lock{mutex_, std::adopt_lock};
+}
+
+}  // namespace heddle

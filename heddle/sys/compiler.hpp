@@ -1,0 +1,34 @@
+#pragma once
+
+/// What differs between compilers, in one place. Clang's thread-safety annotations; GCC ignores them.
+
+#if defined(__clang__)
+#define HEDDLE_THREAD_SAFETY(x) __attribute__((x))
+#else
+#define HEDDLE_THREAD_SAFETY(x)
+#endif
+
+namespace heddle::sys {
+
+/// Tells the core that this is a spin-wait loop.
+inline void spin_pause() noexcept {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("isb" ::: "memory");
+#endif
+}
+
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool under_tsan = true;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+inline constexpr bool under_tsan = true;
+#else
+inline constexpr bool under_tsan = false;
+#endif
+#else
+inline constexpr bool under_tsan = false;
+#endif
+
+}  // namespace heddle::sys

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstddef>
+
+namespace heddle::sys {
+
+/// Reserves `bytes` of zeroed private memory whose pages cost nothing until they are touched. Never returns null;
+/// fatal when the address space is exhausted. Never freed.
+[[nodiscard]] void* reserve_private(std::size_t bytes) noexcept;
+
+/// A memory file mapped into this process, which another process can map through /proc/<pid>/fd/<descriptor>.
+struct shared_mapping {
+  void* address;
+  int descriptor;
+};
+
+/// Makes a sparse memory file of `bytes` called `name` and maps it; at `at` (replacing what is there) unless null.
+/// Fatal when the system refuses.
+[[nodiscard]] shared_mapping map_memory_file(const char* name, std::size_t bytes, void* at = nullptr) noexcept;
+
+/// Closes a descriptor made by map_memory_file; its mapping stays.
+void close_memory_file(int descriptor) noexcept;
+
+}  // namespace heddle::sys

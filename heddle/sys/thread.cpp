@@ -1,0 +1,74 @@
+#include <heddle/base/fatal.hpp>
+#include <heddle/sys/thread.hpp>
+
+#include <pthread.h>
+
+#include <climits>
+#include <csignal>
+#include <cstring>
+#include <utility>
+
+namespace heddle::sys {
+namespace {
+
+/// What runs at the end of a thread. The key's destructor re-arms itself until the last round but one (ThreadSanitizer
+/// takes the thread apart in the very last), so that other libraries' destructors, which may still use heddle, run
+/// before it.
+struct exit_record {
+  void (*last)(void*);
+  void* argument;
+  int round;
+};
+
+constinit thread_local exit_record exit_of_thread{nullptr, nullptr, 0};
+
+pthread_key_t exit_key() noexcept {
+  static const pthread_key_t key = [] {
+    pthread_key_t made{};
+    const int rc = pthread_key_create(&made, [](void* value) {
+      auto* record = static_cast<exit_record*>(value);
+      if (++record->round < PTHREAD_DESTRUCTOR_ITERATIONS - 1) {
+        pthread_setspecific(exit_key(), record);
+        return;
+      }
+      record->last(record->argument);
+    });
+    if (rc != 0) fatal("no thread-specific key is left for heddle");
+    return made;
+  }();
+  return key;
+}
+
+}  // namespace
+
+std::thread start_thread(std::string name, std::function<void()> body) {
+  return std::thread([name = std::move(name), body = std::move(body)] {
+    set_thread_name(name.c_str());
+    body();
+  });
+}
+
+void thread_name(char* buffer, std::size_t size) noexcept {
+  if (pthread_getname_np(pthread_self(), buffer, size) != 0) buffer[0] = '\0';
+}
+
+void set_thread_name(const char* name) noexcept {
+  char cut[16] = {};
+  std::strncpy(cut, name, sizeof cut - 1);
+  pthread_setname_np(pthread_self(), cut);
+}
+
+void block_all_signals() noexcept {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+}
+
+void at_thread_exit(void (*last)(void*), void* argument) noexcept {
+  exit_of_thread = {last, argument, 0};
+  pthread_setspecific(exit_key(), &exit_of_thread);
+}
+
+void at_fork(void (*prepare)(), void (*parent)(), void (*child)()) noexcept { pthread_atfork(prepare, parent, child); }
+
+}  // namespace heddle::sys

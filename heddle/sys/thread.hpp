@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <thread>
+
+namespace heddle::sys {
+
+/// Starts a thread with the given name (the kernel shows its first 15 characters).
+/// @throws std::system_error when the system has no thread to give.
+[[nodiscard]] std::thread start_thread(std::string name, std::function<void()> body);
+
+/// Writes the calling thread's name into `buffer` (at least 16 bytes).
+void thread_name(char* buffer, std::size_t size) noexcept;
+
+/// Names the calling thread; longer names are cut to 15 characters.
+void set_thread_name(const char* name) noexcept;
+
+/// Blocks every signal in the calling thread, so that a helper thread never runs a user's handler.
+void block_all_signals() noexcept;
+
+/// Calls `last(argument)` when the calling thread ends, in the last round of thread-specific destructors, so after
+/// almost all thread_local objects are gone.
+void at_thread_exit(void (*last)(void*), void* argument) noexcept;
+
+/// Registers handlers around fork(2); see pthread_atfork(3).
+void at_fork(void (*prepare)(), void (*parent)(), void (*child)()) noexcept;
+
+}  // namespace heddle::sys
