@@ -53,13 +53,18 @@ enum class parse_error : std::uint8_t {
 
 /// Reads HTTP/1.1 and 1.0 requests from a stream of bytes, however it is cut into pieces.
 ///
-/// Strict on purpose: whatever two implementations might read differently, and so could smuggle one request inside
-/// another, is refused; `parse_error` lists the rules. A refused stream cannot be read on: answer, then close.
+/// - Strict on purpose: whatever two implementations might read differently, and so could smuggle one request inside
+///   another, is refused; `parse_error` lists the rules.
+///   [test: request_parser.refuses_what_two_readers_could_read_differently_however_it_is_cut]
+/// - The verdict depends on the bytes alone, never on the cuts.
+///   [test: request_parser.random_cuts_of_long_streams_change_nothing]
+/// - No limit is passed by a byte. [test: request_parser.a_head_of_exactly_the_limit_is_read_and_one_byte_more_is_431]
+/// - A refused stream cannot be read on: answer, then close.
+///   [test: request_parser.repeats_its_error_once_it_has_failed]
 ///
 /// Bytes of an unfinished head are kept; complete ones are read where they lie. Between messages the parser holds no
 /// buffer, so an idle connection costs a few hundred bytes. A moved-from parser may only be assigned to or destroyed.
 ///
-/// Example: `parser.test.cpp`, `pipelined_requests_come_out_one_by_one`.
 /// Thread-safety: none; one connection's reader owns it.   Cost: linear in the bytes, independent of the cuts.
 class request_parser {
  public:
@@ -72,6 +77,7 @@ class request_parser {
 
   /// Reads on. Stops behind the last byte of the message, so that what follows (the next pipelined request) stays with
   /// the caller; once `done`, consumes nothing until `take`.
+  /// [test: request_parser.pipelined_requests_come_out_one_by_one]
   ///
   /// @return how many of the bytes were consumed (all of them, unless the message is now done), or why this is no
   ///         acceptable message; every later call then returns the same error
@@ -80,6 +86,7 @@ class request_parser {
   std::expected<std::size_t, parse_error> feed(std::string_view text) { return feed(std::as_bytes(std::span(text))); }
 
   /// Tells that the connection has ended. An error (`truncated`) unless it ended between two messages.
+  /// [test: request_parser.an_end_inside_a_request_is_an_error_and_between_two_is_none]
   std::expected<void, parse_error> finish();
 
   /// True if nothing of the next message has arrived yet; empty lines before it do not count.
@@ -101,7 +108,8 @@ class request_parser {
 };
 
 /// Reads HTTP/1.1 and 1.0 responses from a stream of bytes, however it is cut into pieces. The rules, costs and
-/// guarantees are those of `request_parser`. Interim responses (1xx) are skipped.
+/// guarantees are those of `request_parser`. Interim responses (1xx) are skipped, and share the head's limit of bytes.
+/// [test: response_parser.interim_responses_share_the_limit_of_the_head]
 class response_parser {
  public:
   explicit response_parser(limits allowed = {});
@@ -112,7 +120,8 @@ class response_parser {
   response_parser& operator=(const response_parser&) = delete;
 
   /// Says that the next response answers a HEAD request and so has no body, whatever its head says. Call it while
-  /// `idle`; holds for one response.
+  /// `idle`, else the program ends; holds for one response.
+  /// [test: response_parser.the_answer_to_head_has_no_body_whatever_it_says]
   void expect_no_body();
 
   /// As `request_parser::feed`.
@@ -121,7 +130,7 @@ class response_parser {
   std::expected<std::size_t, parse_error> feed(std::string_view text) { return feed(std::as_bytes(std::span(text))); }
 
   /// Tells that the connection has ended: this completes a body that has no length of its own; anywhere else inside a
-  /// message it is an error (`truncated`).
+  /// message it is an error (`truncated`). [test: response_parser.reads_what_is_well_formed_however_it_is_cut]
   std::expected<void, parse_error> finish();
 
   /// True if nothing of the next response has arrived yet, not even an interim one.
