@@ -155,6 +155,12 @@ class Contracts(Tree):
         self.write("heddle/sync/mutex.test.cpp", "TEST(mutex, excludes) {}\n")
         self.assert_passes("contracts.py")
 
+    def test_a_promise_ends_with_its_test_wherever_the_lines_break(self):
+        self.write("heddle/sync/mutex.hpp", "#pragma once\n/// - It excludes [test:\n/// mutex.excludes]\n/// Cost: none.\n"
+                   "class mutex {\n};\n")
+        self.write("heddle/sync/mutex.test.cpp", "TEST(mutex, excludes) {}\n")
+        self.assert_passes("contracts.py")
+
     def test_a_promise_whose_test_is_gone_is_found(self):
         self.write("heddle/sync/mutex.hpp", self.header)
         self.write("heddle/sync/mutex.test.cpp", "TEST(mutex, excluded) {}\n")

@@ -35,8 +35,7 @@ def run_workload(suite, entry, rounds, seconds):
     for done in range(rounds):
         for engine in engines:
             samples[engine].append(measure(BUILT / entry["folder"] / engine, entry["arguments"], seconds))
-        print(f"\r    {entry['workload']}: round {done + 1} of {rounds}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+        print(f"    {entry['workload']}: round {done + 1} of {rounds}", file=sys.stderr, flush=True)
 
     unit, better = samples["heddle"][0]["unit"], samples["heddle"][0]["better"]
     values = {engine: statistics.median(s["value"] for s in runs) for engine, runs in samples.items()}
@@ -54,7 +53,7 @@ def run_workload(suite, entry, rounds, seconds):
     print(f"\n{entry['workload']} in {unit}, {better} is better, median of {rounds} runs of {seconds:g} s")
     for engine in sorted(engines, key=values.get, reverse=better == "higher"):
         runs = [s["value"] for s in samples[engine]]
-        beside = "" if engine == "heddle" else f"   heddle is {ratio(values['heddle'], values[engine], better):.2f} times as good"
+        beside = "" if engine == "heddle" else f"   heddle is {ratio(values['heddle'], values[engine], better):.2f} x as good"
         extra = "".join(f"   {name} {statistics.median(s[name] for s in samples[engine]):.3g}"
                         for name in samples[engine][0] if name not in ("value", "unit", "better"))
         print(f"  {engine:12} {values[engine]:12.2f}   ({min(runs):.2f} to {max(runs):.2f}){extra}{beside}")

@@ -6,7 +6,8 @@ In the public headers of park and sync, a promise is a list item of a doc commen
     /// - A waiter that is stopped leaves the lock as it was, and the next waiter still gets it.
     ///   [test: mutex.a_stopped_waiter_does_not_strand_the_next]
 
-Several tests are separated by commas. A header that declares a class must hold at least one promise.
+Several tests are separated by commas. An item ends with its test, with an empty line of the comment, with the next item
+or with the comment. A header that declares a class must hold at least one promise.
 """
 import argparse
 import pathlib
@@ -16,7 +17,7 @@ import sys
 MODULES = ("park", "sync")
 TEST = re.compile(r"^\s*(?:TEST|TEST_F|TEST_P|TYPED_TEST|TYPED_TEST_P)\(\s*(\w+)\s*,\s*(\w+)\s*\)", re.M)
 ITEM = re.compile(r"^\s*/// - (.*)$")
-CONTINUED = re.compile(r"^\s*///   +(\S.*)$")
+CONTINUED = re.compile(r"^\s*///[ \t]+(\S.*)$")
 TAG = re.compile(r"\[test: ([^\]]+)\]\.?$")
 CLASS = re.compile(r"^\s*(?:class|struct)\s[^;]*\{", re.M)
 
@@ -26,12 +27,13 @@ def promises(text):
     item, start = None, 0
     for number, line in enumerate([*text.splitlines(), ""], 1):
         found, continued = ITEM.match(line), CONTINUED.match(line)
-        if item is not None and not found and continued:
-            item += " " + continued[1]
-            continue
-        if item is not None:
+        if item is not None and (found or not continued or TAG.search(item)):
             yield start, item
-        item, start = (found[1], number) if found else (None, 0)
+            item = None
+        if found:
+            item, start = found[1].strip(), number
+        elif item is not None:
+            item += " " + continued[1].strip()
 
 
 def main():
