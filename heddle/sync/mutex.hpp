@@ -54,7 +54,7 @@ class HEDDLE_THREAD_SAFETY(capability("mutex")) mutex {
 
   mutex(const mutex&) = delete;
   mutex& operator=(const mutex&) = delete;
-  constexpr ~mutex() {
+  ~mutex() {
     if (word_.load(std::memory_order_relaxed) != 0) destroyed_in_use();
   }
 
