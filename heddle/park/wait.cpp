@@ -305,6 +305,17 @@ void task_wait::rearm() noexcept {
   set_alarm(deadline::never());
 }
 
+void task_wait::wait_instead_for(const resource& what) noexcept {
+  finish();
+  what_ = what;
+  until_ = deadline::never();
+  slot_->item = this;
+  generation_ = begin_wait(*slot_, what_, until_.ns(), site_, 0);
+  observes_context_ = false;
+  stop_ = {};
+  armed_ = true;
+}
+
 // Returns what to run next on this thread. Never touches the frame once a commit has succeeded (I5).
 std::coroutine_handle<> task_wait::commit_or_continue() noexcept {
   for (;;) {

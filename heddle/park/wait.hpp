@@ -110,6 +110,10 @@ class task_wait : private work_item {
   /// The next attempt of the same wait; the node must not be claimed by anybody (it has just got a result).
   void rearm() noexcept;
 
+  /// From a claim on: waits for something else next, without a deadline and whatever is stopped. The node must not
+  /// stand in a queue. For waits with two stages, such as a condition's.
+  void wait_instead_for(const resource& what) noexcept;
+
   /// From here on the stop of the task's context does not end this wait.
   void ignore_context() noexcept { observes_context_ = false; }
 

@@ -113,6 +113,8 @@ class HEDDLE_THREAD_SAFETY(capability("mutex")) mutex {
  private:
   friend class mutex_lock_awaiter;
   friend class mutex_lock_until_awaiter;
+  friend class condition_variable;
+  friend class condition_wait_awaiter;
 
   [[nodiscard]] park::resource resource() const noexcept;
   void lock_slow(std::source_location site) noexcept;

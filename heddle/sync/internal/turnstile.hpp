@@ -81,7 +81,7 @@ class turnstile {
   turnstile(std::atomic<std::uint32_t>& word, park::queue& queue) noexcept : word_{word}, queue_{queue} {}
 
   /// Takes without waiting; false when it cannot, or when a starving waiter comes first.
-  bool try_take(std::uint32_t amount) noexcept {
+  bool try_take(std::uint32_t amount) const noexcept {
     std::uint32_t seen = word_.load(std::memory_order_relaxed);
     std::uint32_t after = 0;
     while ((seen & starving_bit) == 0 && Rule::take(seen >> value_shift, amount, after)) {
@@ -95,7 +95,7 @@ class turnstile {
 
   /// Blocks the calling thread until taken, the deadline, or stop.
   std::expected<void, wait_error> take(std::uint32_t amount, const park::resource& what, deadline until,
-                                       const std::stop_token& stop, std::source_location site) noexcept {
+                                       const std::stop_token& stop, std::source_location site) const noexcept {
     if (spin(amount)) return {};
     if (stop.stop_requested()) return std::unexpected{wait_error::stopped};
     if (until.has_passed()) return std::unexpected{wait_error::timeout};
@@ -119,7 +119,7 @@ class turnstile {
   }
 
   /// Gives back; wakes the oldest waiter if there is one. The object may be gone when this returns (I5).
-  void give(std::uint32_t amount) noexcept {
+  void give(std::uint32_t amount) const noexcept {
     std::uint32_t seen = word_.load(std::memory_order_relaxed);
     while ((seen & waiters_bit) == 0 || (seen & in_flight_bit) != 0) {
       const std::uint32_t after = Rule::give(seen >> value_shift, amount) << value_shift | (seen & flags_mask);
@@ -140,7 +140,7 @@ class turnstile {
   }
 
   /// Takes the value, or lets `node` stand in the queue. Sets `recheck` if the node must look again by itself by then.
-  bool take_or_enqueue(park::slot& node, attempt how, deadline& recheck) noexcept {
+  bool take_or_enqueue(park::slot& node, attempt how, deadline& recheck) const noexcept {
     bool pass_on = false;
     {
       park::queue_guard guard{queue_};
@@ -180,7 +180,7 @@ class turnstile {
   }
 
   /// Takes a node that gave up out of the queue. If what it was starving for is free, the next one is woken.
-  void leave(park::slot& node) noexcept {
+  void leave(park::slot& node) const noexcept {
     {
       park::queue_guard guard{queue_};
       take_out(guard, node);
@@ -190,7 +190,7 @@ class turnstile {
   }
 
   /// Wakes the oldest waiter if it could go now. For wakes that no give() causes.
-  void wake_one() noexcept {
+  void wake_one() const noexcept {
     park::slot* woken = nullptr;
     {
       park::queue_guard guard{queue_};
@@ -200,7 +200,7 @@ class turnstile {
   }
 
   /// Looks at the word for a bounded time while nobody is parked here; true: taken.
-  bool spin(std::uint32_t amount) noexcept {
+  bool spin(std::uint32_t amount) const noexcept {
     if (try_take(amount)) return true;
     if (sys::allowed_cpus() == 1) return false;
     const std::int64_t until = sys::steady_now_ns() + spin_ns;
@@ -217,14 +217,14 @@ class turnstile {
   }
 
  private:
-  void take_out(park::queue_guard& guard, park::slot& node) noexcept {
+  void take_out(park::queue_guard& guard, park::slot& node) const noexcept {
     guard.remove(node);
     if (guard.empty()) word_.fetch_and(~(waiters_bit | starving_bit), std::memory_order_relaxed);
   }
 
   // Under the queue's lock: claims the oldest waiter that can be woken when the value is `value`, takes it out, and
   // settles the flags. Publishing it is left to the caller, after the value has been given back.
-  park::slot* choose(park::queue_guard& guard, std::uint32_t value) noexcept {
+  park::slot* choose(park::queue_guard& guard, std::uint32_t value) const noexcept {
     park::slot* chosen = nullptr;
     std::uint32_t after = 0;
     for (park::slot* s = guard.first(); s != nullptr; s = guard.after(*s)) {
