@@ -27,12 +27,18 @@ void mutex::lock_slow(std::source_location site) noexcept {
   self.now_holds();
 }
 
-std::expected<void, wait_error> mutex::lock_until(deadline until, const std::stop_token& stop,
+std::expected<void, wait_error> mutex::take_until(deadline until, const std::stop_token& stop,
                                                   std::source_location site) noexcept {
   agent& self = current_agent();
   auto taken = rule::of(*this).take(self.id(), resource(), until, stop, site);
   if (taken) self.now_holds();
   return taken;
+}
+
+std::expected<std::unique_lock<mutex>, wait_error> mutex::lock_until(deadline until, const std::stop_token& stop,
+                                                                     std::source_location site) noexcept {
+  if (const auto taken = take_until(until, stop, site); !taken) return std::unexpected{taken.error()};
+  return std::unique_lock{*this, std::adopt_lock};
 }
 
 bool mutex::try_lock() noexcept {

@@ -71,21 +71,20 @@ class HEDDLE_THREAD_SAFETY(capability("mutex")) mutex {
   /// mutex.a_free_lock_is_taken_even_late]
   /// - A waiter that gives up leaves nothing behind. [test: mutex.a_timeout_leaves_no_waiter_behind]
   /// - A stopped waiter does not strand the next. [test: mutex.a_stopped_waiter_does_not_strand_the_next]
-  [[nodiscard]] std::expected<void, wait_error> lock_until(
+  [[nodiscard]] std::expected<std::unique_lock<mutex>, wait_error> lock_until(
       deadline until, const std::stop_token& stop = {},
-      std::source_location site = std::source_location::current()) noexcept
-      HEDDLE_THREAD_SAFETY(no_thread_safety_analysis);
+      std::source_location site = std::source_location::current()) noexcept;
 
   /// lock_until for the standard's TimedLockable; true when it holds the lock.
   template <class Rep, class Period>
   [[nodiscard]] bool try_lock_for(std::chrono::duration<Rep, Period> wait) noexcept
       HEDDLE_THREAD_SAFETY(try_acquire_capability(true)) {
-    return lock_until(deadline::after(wait)).has_value();
+    return take_until(deadline::after(wait), {}, std::source_location::current()).has_value();
   }
   template <class Clock, class Duration>
   [[nodiscard]] bool try_lock_until(std::chrono::time_point<Clock, Duration> when) noexcept
       HEDDLE_THREAD_SAFETY(try_acquire_capability(true)) {
-    return lock_until(deadline::after(when - Clock::now())).has_value();
+    return take_until(deadline::after(when - Clock::now()), {}, std::source_location::current()).has_value();
   }
 
   /// Lets go; wakes the oldest waiter if there is one. The last access to the mutex.
@@ -117,6 +116,8 @@ class HEDDLE_THREAD_SAFETY(capability("mutex")) mutex {
   friend class condition_wait_awaiter;
 
   [[nodiscard]] park::resource resource() const noexcept;
+  [[nodiscard]] std::expected<void, wait_error> take_until(deadline until, const std::stop_token& stop,
+                                                           std::source_location site) noexcept;
   void lock_slow(std::source_location site) noexcept;
   void unlock_slow(std::uint32_t self) noexcept;
   void destroyed_in_use() const noexcept;
