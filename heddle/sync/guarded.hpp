@@ -2,6 +2,7 @@
 
 #include <heddle/park/wait.hpp>
 #include <heddle/sync/mutex.hpp>
+#include <heddle/sys/compiler.hpp>
 
 #include <functional>
 #include <source_location>
@@ -73,7 +74,8 @@ class guarded {
   }
 
   /// Waits for the lock; the guard gives access.
-  guard lock(std::source_location site = std::source_location::current()) {
+  guard lock(std::source_location site = std::source_location::current())
+      HEDDLE_THREAD_SAFETY(no_thread_safety_analysis) {
     lock_.lock(site);
     return {std::unique_lock{lock_, std::adopt_lock}, value_};
   }
