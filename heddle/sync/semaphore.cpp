@@ -7,6 +7,7 @@
 
 namespace heddle {
 
+// [rule]
 struct semaphore::rule {
   static constexpr bool shared = true;
   static bool take(std::uint32_t value, std::uint32_t amount, std::uint32_t& after) noexcept {
@@ -22,6 +23,7 @@ struct semaphore::rule {
   }
   static sync::turnstile<rule> of(semaphore& s) noexcept { return {s.word_, s.queue_}; }
 };
+// [/rule]
 
 semaphore_permit& semaphore_permit::operator=(semaphore_permit&& other) noexcept {
   if (this != &other) {
@@ -46,6 +48,7 @@ semaphore_permit semaphore::try_acquire(std::uint32_t count) noexcept {
   return {*this, count};
 }
 
+// [blocking]
 std::expected<semaphore_permit, wait_error> semaphore::acquire_until(deadline until, const std::stop_token& stop,
                                                                      std::uint32_t count,
                                                                      std::source_location site) noexcept {
@@ -55,6 +58,7 @@ std::expected<semaphore_permit, wait_error> semaphore::acquire_until(deadline un
 }
 
 void semaphore::release(std::uint32_t count) noexcept { rule::of(*this).give(count); }
+// [/blocking]
 
 park::resource semaphore::resource() const noexcept {
   return {resource_kind::semaphore, this, origin_, queue_.named(), nullptr, 0};
@@ -84,6 +88,7 @@ semaphore_acquire_awaiter::semaphore_acquire_awaiter(semaphore& s, std::uint32_t
                                                      std::source_location site) noexcept
     : turnstile_wait{&s, count, s.resource(), deadline::never(), {}, site}, semaphore_{s}, count_{count} {}
 
+// [awaitable]
 semaphore_acquire_until_awaiter::semaphore_acquire_until_awaiter(semaphore& s, std::uint32_t count, deadline until,
                                                                  std::stop_token stop,
                                                                  std::source_location site) noexcept
@@ -93,5 +98,6 @@ std::expected<semaphore_permit, wait_error> semaphore_acquire_until_awaiter::awa
   if (error()) return std::unexpected{*error()};
   return semaphore_permit{semaphore_, count_};
 }
+// [/awaitable]
 
 }  // namespace heddle

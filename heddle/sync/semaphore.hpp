@@ -47,6 +47,7 @@ class [[nodiscard]] semaphore_permit {
   std::uint32_t count_ = 0;
 };
 
+// [contract]
 /// A counting semaphore for threads and tasks alike, 16 bytes: at most so many inside at once.
 ///
 /// Not a lock: permits have no holder, so anybody may release, and a deadlock over permits can only be suspected. Use a
@@ -74,6 +75,7 @@ class semaphore {
   constexpr explicit semaphore(std::uint32_t permits,
                                std::source_location made = std::source_location::current()) noexcept
       : word_{checked(permits) << 4}, queue_{false}, origin_{made} {}
+  // [/contract]
 
   /// With a name; the text must live as long as the program (a literal).
   constexpr semaphore(std::uint32_t permits, const char* name) noexcept
