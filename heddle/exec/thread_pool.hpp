@@ -1,0 +1,203 @@
+#pragma once
+
+#include <heddle/base/deadline.hpp>
+#include <heddle/base/wait_error.hpp>
+#include <heddle/exec/job.hpp>
+#include <heddle/park/executor.hpp>
+#include <heddle/task/future.hpp>
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <expected>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <source_location>
+#include <stop_token>
+#include <type_traits>
+#include <utility>
+
+namespace heddle {
+
+/// What submit() does when the queue has no room.
+enum class when_full : std::uint8_t {
+  block,           ///< waits for room
+  caller_runs,     ///< runs the job on the calling thread
+  discard_oldest,  ///< answers the oldest queued job with job_refused, and takes its place
+  reject,          ///< answers the new job with job_refused
+};
+
+/// How a pool is to be.
+struct thread_pool_options {
+  static constexpr std::size_t unbounded = std::numeric_limits<std::size_t>::max();
+
+  unsigned threads = 0;                    ///< how many work at a time; 0: one for each allowed CPU
+  const char* name = "pool";               ///< static text; thread n is called `name-n`
+  std::size_t queue_capacity = unbounded;  ///< how many submitted jobs may wait for a worker; at least 1
+  when_full on_full = when_full::block;
+  unsigned spare_threads = 256;  ///< at most so many more threads are started in place of blocked workers
+
+  /// Gets what a posted function throws, on the worker; by default one line goes to standard error. May be called by
+  /// several workers at once.
+  std::function<void(std::exception_ptr)> on_exception = {};
+};
+
+/// A pool's figures at one moment; each is exact for itself, together they are not one instant.
+struct thread_pool_stats {
+  std::size_t threads = 0;   ///< started and not ended, spare ones included
+  std::size_t sleeping = 0;  ///< of these, asleep because there is nothing to do
+  std::size_t blocked = 0;   ///< of these, in a blocking_region
+  std::size_t queued = 0;    ///< items and jobs that wait for a worker
+  std::size_t waiting = 0;   ///< callers of submit() that wait for room
+
+  std::uint64_t run = 0;      ///< items and jobs that have been run
+  std::uint64_t stolen = 0;   ///< items taken from another worker's queue
+  std::uint64_t wakes = 0;    ///< sleeping workers woken
+  std::uint64_t started = 0;  ///< threads ever started
+
+  std::uint64_t rejected = 0;    ///< jobs refused because the queue was full
+  std::uint64_t discarded = 0;   ///< jobs refused to make room for newer ones
+  std::uint64_t caller_ran = 0;  ///< jobs run by who submitted them
+  std::uint64_t uncaught = 0;    ///< exceptions that left a posted function
+
+  std::uint64_t waits = 0;                   ///< jobs (submit, run, post(fn)) whose queue wait was measured
+  std::chrono::nanoseconds total_wait{0};    ///< the sum of those waits, from queueing to the beginning
+  std::chrono::nanoseconds longest_wait{0};  ///< the longest since the pool was made
+  std::chrono::nanoseconds recent_wait{0};   ///< a moving average over about the last 16 jobs of a worker, the worst
+                                             ///< worker's; what load shedding looks at
+};
+
+/// What drain_until() left behind.
+struct thread_pool_rest {
+  std::size_t queued = 0;   ///< waits for a worker
+  std::size_t running = 0;  ///< workers that are in the middle of something
+  [[nodiscard]] bool empty() const noexcept { return queued == 0 && running == 0; }
+};
+
+/// Threads that run work: jobs that are submitted, items that are posted, and the tasks that are resumed on it.
+///
+/// A worker that has nothing to do steals from the others, then sleeps; nothing wakes while nothing is queued. Items
+/// posted by a worker go to its own queue. The order in which items run is not promised.
+///
+/// - Every item posted is run once, whoever posts it. [test: thread_pool.runs_every_item_once]
+/// - A worker that finds nothing steals from one that is busy. [test: thread_pool.idle_workers_steal]
+/// - Nothing wakes up while nothing is queued. [test: thread_pool.sleeps_while_nothing_is_queued]
+/// - No item is stranded while a worker sleeps. [test: thread_pool.no_wake_up_is_lost]
+///
+/// **Waiting in a worker.** future::get() for a job of the same pool that no worker has begun runs it on the spot.
+/// Whatever else a worker blocks on through heddle's futures, channels and run loops, or inside a blocking_region,
+/// lets a spare thread take its place while work is queued, up to `spare_threads` at a time; beyond that, queued work
+/// waits. Blocking on a mutex or a semaphore does not bring in a spare.
+/// - A job that waits for jobs of its own pool does not deadlock. [test: thread_pool.jobs_wait_for_jobs_of_their_own]
+/// - A blocked worker is replaced. [test: thread_pool.a_blocked_worker_is_replaced]
+///
+/// **The end.** The destructor runs what is queued, and what that queues, then ends the threads; it waits for jobs as
+/// long as they run. To end sooner: drain_until(), then abandon(). It must outlive the tasks that run on it, and be
+/// destroyed by none of its own workers.
+/// - The destructor runs what is queued. [test: thread_pool.the_destructor_runs_what_is_queued]
+/// - Every future of a job gets an answer. [test: thread_pool.every_future_gets_an_answer]
+///
+/// Thread-safety: all members from any thread, but for the destructor.
+class thread_pool final : public executor {
+ public:
+  using options = thread_pool_options;
+
+  /// Starts the threads. @throws std::system_error when the system refuses one.
+  explicit thread_pool(options how = {});
+  ~thread_pool() override;
+
+  /// Queues an item, whatever the capacity. One allocation less than post(fn): none.
+  void post(work_item& item) noexcept override;
+
+  /// Queues a function whose end nobody waits for, whatever the capacity.
+  /// - What it throws goes to `on_exception`. [test: thread_pool.what_a_posted_function_throws_is_reported]
+  template <class Fn>
+    requires std::invocable<std::decay_t<Fn>>
+  void post(Fn&& fn) {
+    post_job(*new pools::posted_function<std::decay_t<Fn>>{std::forward<Fn>(fn)});
+  }
+
+  [[nodiscard]] const char* name() const noexcept override;
+
+  /// Runs `fn(args…)` on a worker; arguments are copied or moved as by std::thread. One allocation holds job and answer.
+  /// When the queue is full, `on_full` decides; `block` waits without end.
+  /// - The value or the exception arrives by the future. [test: thread_pool.a_job_answers_by_its_future]
+  /// - What `fn` captured is destroyed before the future is ready. [test: thread_pool.captures_are_gone_before_the_answer]
+  /// - block: waits for room. [test: thread_pool.a_full_queue_blocks]
+  /// - caller_runs: the caller does. [test: thread_pool.a_full_queue_lets_the_caller_run]
+  /// - discard_oldest: the oldest gets job_refused. [test: thread_pool.a_full_queue_discards_the_oldest]
+  /// - reject: the new one gets job_refused. [test: thread_pool.a_full_queue_rejects]
+  template <class Fn, class... Args>
+    requires std::invocable<std::decay_t<Fn>, std::decay_t<Args>...>
+  [[nodiscard]] auto submit(Fn&& fn, Args&&... args) {
+    return *submit_until({}, {}, std::forward<Fn>(fn), std::forward<Args>(args)...);
+  }
+
+  /// As submit(), but under `block` waits for room until the deadline (wait_error::timeout) or until `stop` fires
+  /// (wait_error::stopped); then `fn` is not called and is destroyed.
+  /// - A caller that gives up waiting for room leaves nothing behind.
+  ///   [test: thread_pool.waiting_for_room_ends_by_deadline_and_stop]
+  template <class Fn, class... Args>
+    requires std::invocable<std::decay_t<Fn>, std::decay_t<Args>...>
+  [[nodiscard]] auto submit_until(deadline until, const std::stop_token& stop, Fn&& fn, Args&&... args)
+      -> std::expected<future<std::invoke_result_t<std::decay_t<Fn>, std::decay_t<Args>...>>, wait_error> {
+    using job = pools::job<std::decay_t<Fn>, std::decay_t<Args>...>;
+    using result = std::invoke_result_t<std::decay_t<Fn>, std::decay_t<Args>...>;
+    auto* const made = new job{std::forward<Fn>(fn), std::forward<Args>(args)...};
+    future<result> answer{futures::handle<result>{made}};
+    if (auto queued = submit_job(*made, until, stop); !queued) return std::unexpected{queued.error()};
+    return answer;
+  }
+
+  /// For tasks: `auto r = co_await pool.run(fn);` runs `fn()` on a worker and resumes the task on its own executor with
+  /// what fn returned or threw. No allocation. Not bounded by the capacity: a task that waits can queue no more.
+  ///
+  /// `fn` may refer to the task's locals: once it has begun, its end is awaited, whatever stops. A task that is stopped
+  /// before `fn` has begun unwinds when its turn comes, and `fn` is not called.
+  /// - The task goes on where it was. [test: thread_pool.run_resumes_the_task_on_its_own_executor]
+  /// - Exceptions are carried. [test: thread_pool.run_carries_exceptions]
+  /// - A stopped task's function that has not begun is not called. [test: thread_pool.run_skips_what_was_stopped]
+  template <class Fn>
+    requires std::invocable<Fn>
+  [[nodiscard]] pools::run_awaiter<Fn> run(Fn fn, std::source_location site = std::source_location::current()) noexcept(
+      std::is_nothrow_move_constructible_v<Fn>) {
+    return pools::run_awaiter<Fn>{*this, std::move(fn), site};
+  }
+
+  /// Waits until nothing is queued and nothing runs, `until` has come, or `stop` fires. What others post meanwhile
+  /// counts; tasks that are suspended do not. Changes nothing. Not to be called by a worker of this pool.
+  /// @return what is left; empty when the pool is idle.
+  /// - It waits for what runs. [test: thread_pool.drain_waits_for_what_runs]
+  /// - At the deadline it says what is left. [test: thread_pool.drain_says_what_is_left]
+  thread_pool_rest drain_until(deadline until, const std::stop_token& stop = {},
+                               std::source_location site = std::source_location::current()) noexcept;
+
+  /// From now on no job begins: each queued or later one is refused in its turn, so that its future, or the task in
+  /// run(), gets job_refused, and posted functions are dropped. Posted items, and so tasks, still run.
+  /// - Jobs that have not begun are answered with job_refused. [test: thread_pool.abandon_answers_what_has_not_begun]
+  void abandon() noexcept;
+
+  [[nodiscard]] thread_pool_stats stats() const noexcept;
+
+  /// How many threads work at a time.
+  [[nodiscard]] unsigned threads() const noexcept;
+
+  /// The pool whose worker the calling thread is, or null.
+  [[nodiscard]] static thread_pool* current() noexcept;
+
+  class core;  // private to thread_pool.cpp
+
+ private:
+  friend class pools::run_wait;
+
+  void post_job(pools::queued_job& job) noexcept;
+  std::expected<void, wait_error> submit_job(pools::queued_job& job, deadline until,
+                                             const std::stop_token& stop) noexcept;
+
+  std::unique_ptr<core> core_;
+};
+
+}  // namespace heddle

@@ -1,0 +1,326 @@
+#pragma once
+
+#include <heddle/base/deadline.hpp>
+#include <heddle/base/fatal.hpp>
+#include <heddle/base/wait_error.hpp>
+#include <heddle/park/queue.hpp>
+#include <heddle/park/wait.hpp>
+
+#include <atomic>
+#include <concepts>
+#include <cstdint>
+#include <exception>
+#include <expected>
+#include <optional>
+#include <source_location>
+#include <stdexcept>
+#include <stop_token>
+#include <type_traits>
+#include <utility>
+
+namespace heddle {
+
+/// What a future throws whose promise has gone without an answer.
+class broken_promise final : public std::runtime_error {
+ public:
+  broken_promise() : std::runtime_error{"the promise has gone without an answer"} {}
+};
+
+template <class T>
+class future;
+template <class T>
+class promise;
+
+namespace futures {
+
+/// What a promise and its future share, without the value. Counted: the last owner destroys it.
+class state_base {
+ public:
+  state_base(const state_base&) = delete;
+  state_base& operator=(const state_base&) = delete;
+
+  [[nodiscard]] bool is_ready() const noexcept { return ready_.load(std::memory_order_acquire); }
+
+  /// Blocks the calling thread until there is an answer.
+  [[nodiscard]] std::expected<void, wait_error> wait(deadline until, const std::stop_token& stop,
+                                                     std::source_location site) noexcept;
+
+  void own() noexcept { owners_.fetch_add(1, std::memory_order_relaxed); }
+  void disown() noexcept {
+    if (owners_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+  /// The answer, if it is an exception.
+  [[nodiscard]] const std::exception_ptr& error() const noexcept { return error_; }
+  void answer_with(std::exception_ptr error) noexcept {
+    error_ = std::move(error);
+    answered();
+  }
+
+ protected:
+  state_base() noexcept = default;
+  virtual ~state_base();
+
+  /// Makes the answer, which has been stored, visible and wakes those who wait. Once.
+  void answered() noexcept;
+
+  /// Called by a thread that is about to wait: lets a job that has not begun be run by whom waits for it, if that is
+  /// a worker that would have run it anyway.
+  virtual void help() noexcept {}
+
+ private:
+  friend class wait_for_answer;
+
+  [[nodiscard]] park::resource resource() const noexcept {
+    return park::resource::of(resource_kind::future, this, "future");
+  }
+
+  std::atomic<std::uint32_t> owners_{1};
+  std::atomic<bool> ready_{false};  // set once, under waiters_' lock
+  park::queue waiters_;
+  std::exception_ptr error_;  // written before ready_, by the one who answers
+};
+
+/// A task's wait for an answer.
+class wait_for_answer : public park::task_wait {
+ protected:
+  wait_for_answer(state_base& state, deadline until, std::stop_token stop, std::source_location site) noexcept;
+  ~wait_for_answer() = default;
+
+  [[nodiscard]] bool ready() noexcept override { return state_->is_ready(); }
+  [[nodiscard]] bool enqueue() noexcept override;
+  [[nodiscard]] step claimed(park::phase result) noexcept override;
+  void refused(park::phase result) noexcept override;
+
+  /// Why there is no answer; empty when there is one.
+  [[nodiscard]] std::optional<wait_error> failure() const noexcept { return failure_; }
+
+ private:
+  state_base* state_;
+  std::optional<wait_error> failure_;
+};
+
+template <class T>
+class state : public state_base {
+ public:
+  template <class... Args>
+  void answer(Args&&... args) {
+    value_.emplace(std::forward<Args>(args)...);
+    answered();
+  }
+  T take() {
+    if (error()) std::rethrow_exception(error());
+    return std::move(*value_);
+  }
+
+ private:
+  std::optional<T> value_;  // written before the answer is made visible
+};
+
+template <>
+class state<void> : public state_base {
+ public:
+  void answer() noexcept { answered(); }
+  void take() const {
+    if (error()) std::rethrow_exception(error());
+  }
+};
+
+template <class T>
+class plain_state final : public state<T> {};
+
+/// Owns a share of a state.
+template <class T>
+class handle {
+ public:
+  handle() noexcept = default;
+  explicit handle(state<T>* taken) noexcept : state_{taken} {}
+  handle(handle&& other) noexcept : state_{std::exchange(other.state_, nullptr)} {}
+  handle& operator=(handle&& other) noexcept {
+    std::swap(state_, other.state_);
+    return *this;
+  }
+  ~handle() {
+    if (state_ != nullptr) state_->disown();
+  }
+  [[nodiscard]] state<T>* get() const noexcept { return state_; }
+
+ private:
+  state<T>* state_ = nullptr;
+};
+
+/// What `co_await std::move(f)` uses.
+template <class T>
+class [[nodiscard]] value_awaiter final : public wait_for_answer {
+ public:
+  value_awaiter(handle<T>&& state, std::source_location site) noexcept
+      : wait_for_answer{*state.get(), deadline::never(), {}, site}, state_{std::move(state)} {}
+  /// The answer.
+  T await_resume() { return state_.get()->take(); }
+
+ private:
+  handle<T> state_;
+};
+
+/// What future::async_wait() returns: awaits std::expected<void, wait_error>.
+class [[nodiscard]] until_awaiter final : public wait_for_answer {
+ public:
+  until_awaiter(state_base& state, deadline until, std::stop_token stop, std::source_location site) noexcept
+      : wait_for_answer{state, until, std::move(stop), site} {}
+  std::expected<void, wait_error> await_resume() const noexcept {
+    if (failure()) return std::unexpected{*failure()};
+    return {};
+  }
+};
+
+}  // namespace futures
+
+/// A value, or an exception, that comes later; a thread waits for it, or a task awaits it.
+///
+/// Made by promise::get_future() or thread_pool::submit(). Move-only; T may be void or move-only, not a reference.
+/// Letting a future go unread is allowed and waits for nothing.
+///
+/// - A thread gets the value. [test: future.a_thread_gets_the_value]
+/// - A task gets the value and does not block its thread meanwhile.
+///   [test: future.a_task_gets_the_value_without_blocking_its_thread]
+/// - An exception arrives unchanged. [test: future.an_exception_arrives_unchanged]
+/// - A promise that goes without an answer is an answer: broken_promise. [test: future.a_lost_promise_is_an_answer]
+///
+/// In a worker of a thread_pool, waiting cannot strand the pool: see thread_pool.
+/// Thread-safety: the future belongs to one agent at a time; it and its promise are used from different threads.
+template <class T>
+class [[nodiscard]] future {
+  static_assert(!std::is_reference_v<T>, "a future holds values; hand out a pointer or std::reference_wrapper");
+
+ public:
+  using value_type = T;
+
+  /// A future of nothing.
+  future() noexcept = default;
+
+  /// Takes a share of `shared`; for those who make futures.
+  explicit future(futures::handle<T> shared) noexcept : state_{std::move(shared)} {}
+
+  /// Whether it still stands for a value: not moved from, not read.
+  [[nodiscard]] bool valid() const noexcept { return state_.get() != nullptr; }
+
+  /// Whether the answer is there, so that nothing would wait.
+  [[nodiscard]] bool is_ready() const noexcept { return state("is_ready").is_ready(); }
+
+  /// Waits for the answer, without end, and takes it: the value, or throws the exception. Ends the future.
+  [[nodiscard]] T get(std::source_location site = std::source_location::current())
+    requires(!std::is_void_v<T>)
+  {
+    const futures::handle<T> mine = take("get");
+    (void)mine.get()->wait(deadline::never(), {}, site);
+    return mine.get()->take();
+  }
+  void get(std::source_location site = std::source_location::current())
+    requires std::is_void_v<T>
+  {
+    const futures::handle<T> mine = take("get");
+    (void)mine.get()->wait(deadline::never(), {}, site);
+    mine.get()->take();
+  }
+
+  /// Blocks the calling thread until the answer is there, `until` has come (wait_error::timeout) or `stop` fires
+  /// (wait_error::stopped). The answer is not taken, and the future stays as it is: wait again, or get().
+  /// - A wait that ends early loses nothing. [test: future.a_wait_that_ends_early_loses_nothing]
+  [[nodiscard]] std::expected<void, wait_error> wait_until(
+      deadline until, const std::stop_token& stop = {},
+      std::source_location site = std::source_location::current()) const noexcept {
+    return state("wait_until").wait(until, stop, site);
+  }
+
+  /// For tasks: as wait_until. The future must live until this has ended.
+  /// - A task's deadline and stop end its wait. [test: future.a_task_times_out_and_is_stopped]
+  [[nodiscard]] futures::until_awaiter async_wait(
+      deadline until = {}, std::stop_token stop = {},
+      std::source_location site = std::source_location::current()) const noexcept {
+    return {state("async_wait"), until, std::move(stop), site};
+  }
+
+  /// For tasks: `T value = co_await std::move(f);` When the task is stopped while it waits, it unwinds, and the answer
+  /// is dropped when it comes.
+  [[nodiscard]] futures::value_awaiter<T> operator co_await() && noexcept {
+    return {take("co_await"), std::source_location::current()};
+  }
+
+ private:
+  [[nodiscard]] futures::state_base& state(const char* use) const noexcept {
+    if (!valid()) no_state(use);
+    return *state_.get();
+  }
+  [[nodiscard]] futures::handle<T> take(const char* use) noexcept {
+    if (!valid()) no_state(use);
+    return std::move(state_);
+  }
+  [[noreturn]] static void no_state(const char*) noexcept {
+    fatal("a future was used that has been read or moved from; ask valid() first");
+  }
+
+  futures::handle<T> state_;
+};
+
+/// The other end of a future: gives the answer, once.
+///
+/// - Answering twice ends the program. [test: future_misuse.answering_twice_is_fatal]
+/// - One allocation holds the answer and all who wait. [test: future.costs_one_allocation]
+///
+/// Thread-safety: used by one thread at a time.
+template <class T>
+class promise {
+  static_assert(!std::is_reference_v<T>, "a promise holds values; hand out a pointer or std::reference_wrapper");
+
+ public:
+  promise() : state_{new futures::plain_state<T>} {}
+  promise(promise&&) noexcept = default;
+  promise& operator=(promise&& other) noexcept {
+    promise old{std::move(*this)};
+    state_ = std::move(other.state_);
+    given_ = std::exchange(other.given_, false);
+    return *this;
+  }
+  /// Without an answer so far, the future gets broken_promise.
+  ~promise() {
+    if (state_.get() != nullptr && !state_.get()->is_ready()) {
+      state_.get()->answer_with(std::make_exception_ptr(broken_promise{}));
+    }
+  }
+
+  /// The future; once.
+  [[nodiscard]] future<T> get_future() noexcept {
+    if (std::exchange(given_, true)) fatal("a promise has one future, and it was asked for twice");
+    state_.get()->own();
+    return future<T>{futures::handle<T>{state_.get()}};
+  }
+
+  /// Answers with a value. If making the value throws, the promise stays unanswered.
+  /// - A throwing copy leaves the promise unanswered. [test: future.a_value_that_throws_leaves_the_promise_open]
+  template <class... Args>
+    requires(!std::is_void_v<T> && std::constructible_from<T, Args...>)
+  void set_value(Args&&... args) {
+    open().answer(std::forward<Args>(args)...);
+  }
+  void set_value() noexcept
+    requires std::is_void_v<T>
+  {
+    open().answer();
+  }
+
+  /// Answers with an exception, which must not be null.
+  void set_exception(std::exception_ptr error) noexcept { open().answer_with(std::move(error)); }
+
+ private:
+  futures::state<T>& open() noexcept {
+    if (state_.get() == nullptr || state_.get()->is_ready()) {
+      fatal("a promise was answered twice, or after it was moved from");
+    }
+    return *state_.get();
+  }
+
+  futures::handle<T> state_;
+  bool given_ = false;
+};
+
+}  // namespace heddle
