@@ -16,6 +16,7 @@
 #include <heddle/base/fatal.hpp>
 #include <heddle/park/agent.hpp>
 #include <heddle/park/internal/clock.hpp>
+#include <heddle/park/internal/current.hpp>
 #include <heddle/park/internal/slot.hpp>
 #include <heddle/sys/futex.hpp>
 #include <heddle/sys/memory.hpp>
@@ -28,6 +29,9 @@
 
 namespace heddle {
 namespace park {
+
+constinit thread_local agent* running_agent = nullptr;
+
 namespace {
 
 constinit std::atomic<std::uint64_t> free_head{0};
@@ -72,8 +76,10 @@ void set_record(record& r, agent::kind kind, std::string_view name, std::uint32_
 
 // The child has one thread and a copy of the private table. Its records would be the parent's: it maps a fresh file in
 // their place and shows only the forking thread. The other threads' slots stay taken (I2): what they held stays held.
+// Whoever had pinned a wait is not here to let go of it.
 void after_fork_in_child() noexcept {
   clock_after_fork(true);
+  for (std::uint32_t i = 1; i < slots_in_use_end(); ++i) slots[i].pins.store(0, std::memory_order_relaxed);
   const int inherited = record_descriptor.load(std::memory_order_relaxed);
   records = map_records(records);
   sys::close_memory_file(inherited);
@@ -134,21 +140,20 @@ namespace {
 
 // Reached only through functions that are not inlined: see current_agent().
 constinit thread_local agent own_agent{agent::kind::thread, nullptr, nullptr};
-constinit thread_local agent* running = nullptr;
 
 }  // namespace
 
 agent& current_agent() noexcept {
-  if (running == nullptr) [[unlikely]] {
-    running = &own_agent;
+  if (park::running_agent == nullptr) [[unlikely]] {
+    park::running_agent = &own_agent;
   }
-  return *running;
+  return *park::running_agent;
 }
 
 agent& thread_agent() noexcept { return own_agent; }
 
-agent_scope::agent_scope(agent& which) noexcept : before_{&current_agent()} { running = &which; }
-agent_scope::~agent_scope() { running = before_; }
+agent_scope::agent_scope(agent& which) noexcept : before_{&current_agent()} { park::running_agent = &which; }
+agent_scope::~agent_scope() { park::running_agent = before_; }
 
 park::slot& agent::slot() noexcept { return park::slot_at(id()); }
 

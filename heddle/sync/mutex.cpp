@@ -2,6 +2,7 @@
 
 #include <heddle/base/exiting.hpp>
 #include <heddle/base/fatal.hpp>
+#include <heddle/park/internal/current.hpp>
 #include <heddle/sync/internal/mutex_rule.hpp>
 #include <heddle/sync/mutex.hpp>
 
@@ -9,13 +10,15 @@
 
 namespace heddle {
 
+// Fast paths call nothing, so that they need no stack frame; what is missing is made up for in the slow halves.
 void mutex::lock(std::source_location site) noexcept {
-  agent& self = current_agent();
-  std::uint32_t expected = 0;
-  if (word_.compare_exchange_strong(expected, self.id() << sync::value_shift, std::memory_order_acquire,
-                                    std::memory_order_relaxed)) [[likely]] {  // E1
-    self.now_holds();
-    return;
+  if (agent* const self = park::known_agent(); self != nullptr) [[likely]] {
+    std::uint32_t expected = 0;
+    if (word_.compare_exchange_strong(expected, self->id_if_any() << sync::value_shift, std::memory_order_acquire,
+                                      std::memory_order_relaxed)) [[likely]] {  // E1
+      self->now_holds();
+      return;
+    }
   }
   lock_slow(site);
 }
@@ -49,20 +52,21 @@ bool mutex::try_lock() noexcept {
 }
 
 void mutex::unlock() noexcept {
-  agent& self = current_agent();
-  const std::uint32_t id = self.id();
-  std::uint32_t expected = id << sync::value_shift;
-  if (word_.compare_exchange_strong(expected, 0, std::memory_order_release, std::memory_order_relaxed)) [[likely]] {
-    self.no_longer_holds();  // E1, I5
-    return;
+  if (agent* const self = park::known_agent(); self != nullptr) [[likely]] {
+    std::uint32_t expected = self->id_if_any() << sync::value_shift;
+    if (word_.compare_exchange_strong(expected, 0, std::memory_order_release, std::memory_order_relaxed)) [[likely]] {
+      self->no_longer_holds();  // E1, I5
+      return;
+    }
   }
-  unlock_slow(id);
-  self.no_longer_holds();
+  unlock_slow();
 }
 
-void mutex::unlock_slow(std::uint32_t self) noexcept {
-  if (holder() != self) fatal("a mutex was unlocked by an agent that does not hold it");
-  rule::of(*this).give(self);
+void mutex::unlock_slow() noexcept {
+  if (!held_by_me()) fatal("a mutex was unlocked by an agent that does not hold it");
+  agent& self = current_agent();
+  rule::of(*this).give(self.id());
+  self.no_longer_holds();
 }
 
 bool mutex::held_by_me() const noexcept { return holder() != 0 && holder() == current_agent().id_if_any(); }

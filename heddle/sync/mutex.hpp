@@ -119,7 +119,7 @@ class HEDDLE_THREAD_SAFETY(capability("mutex")) mutex {
   [[nodiscard]] std::expected<void, wait_error> take_until(deadline until, const std::stop_token& stop,
                                                            std::source_location site) noexcept;
   void lock_slow(std::source_location site) noexcept;
-  void unlock_slow(std::uint32_t self) noexcept;
+  void unlock_slow() noexcept;
   void destroyed_in_use() const noexcept;
 
   std::atomic<std::uint32_t> word_{0};  // internal/turnstile.hpp; the value is the holder's agent id
