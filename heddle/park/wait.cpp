@@ -13,14 +13,17 @@
 //       A task claimed while it was still arming is not posted; commit finds the result instead.
 //   I5  After commit_suspended has succeeded the committing thread touches nothing of the frame.
 //   I6  A stop that fires between two attempts is not lost: stop_requested() is true before the callbacks run, and
-//       rearm() looks at it after the new attempt has become claimable.
+//       rearm() looks at it after the new attempt has become claimable (E5).
+//   I7  Once set, the alarm for a task that has been claimed rings until the wake has been published, and is silent
+//       before the task's next attempt begins.
 // Edges.
 //   E1  publish/cancel: release on the claim -> acquire by park()/resume: what the waker wrote is seen by the waiter.
 //   E2  begin_wait: release on the claim (arming) -> acquire by claim(): the node's fields are seen by the waker.
 //   E3  commit_suspended: release -> acquire in claim/cancel: the frame is complete before anybody resumes it.
 //   E4  pin: reader `pins += 1; load pinnable` against agent `pinnable = false; load pins`, all seq_cst (Dekker):
-//   either
-//       the reader sees that the wait is over, or the agent sees the pin and waits for it.
+//       either the reader sees that the wait is over, or the agent sees the pin and waits for it.
+//   E5  A stop callback that ended nothing and rearm_wait both change the claim by a read-modify-write: either the
+//       callback's comes second, and sees the new attempt; or rearm sees the stop that was requested before it.
 // Progress and fairness. Lock-free but for the pin, whose holder reads a few words.
 // Cost. A wait that sleeps: begin, commit, one system call to sleep, one to be woken. A task: begin, commit, one post.
 // Rejected. Publishing the result in the claim itself, under the queue's lock: the waiter could leave and destroy the
@@ -88,7 +91,7 @@ std::uint64_t begin_wait(slot& s, const resource& what, std::int64_t until_ns, s
 
 std::uint64_t rearm_wait(slot& s) noexcept {
   const std::uint64_t generation = generation_of(s.claim.load(std::memory_order_relaxed)) + 1;
-  s.claim.store(make_claim(generation, phase::arming), std::memory_order_seq_cst);  // E2, I6
+  s.claim.exchange(make_claim(generation, phase::arming), std::memory_order_acq_rel);  // E2, E5
   return generation;
 }
 
@@ -153,17 +156,26 @@ void publish(slot& s, phase result) noexcept {
   }
 }
 
+namespace {
+
+// On the clock thread. A wake that has not been published yet is waited for, since what it gives is not there yet (I7).
+void not_seen_yet(void* object, std::uint64_t generation) noexcept {
+  auto& late = *static_cast<slot*>(object);
+  const pin pinned{late};
+  const std::uint64_t seen = late.claim.load(std::memory_order_acquire);
+  if (!pinned.holds() || generation_of(seen) != generation) return;
+  if (phase_of(seen) == phase::woken) {
+    late.overdue(late);
+  } else if (!is_result(phase_of(seen))) {
+    clock_set(sys::steady_now_ns() + 1'000'000, &not_seen_yet, object, generation, late.overdue_alarm);
+  }
+}
+
+}  // namespace
+
 void expect_soon(slot& s, std::int64_t by_ns, void (*overdue)(slot&) noexcept) noexcept {
   s.overdue = overdue;
-  clock_set(
-      by_ns,
-      [](void* object, std::uint64_t generation) noexcept {
-        auto& late = *static_cast<slot*>(object);
-        const pin pinned{late};
-        const std::uint64_t seen = late.claim.load(std::memory_order_acquire);
-        if (pinned.holds() && generation_of(seen) == generation && phase_of(seen) == phase::woken) late.overdue(late);
-      },
-      &s, generation_of(s.claim.load(std::memory_order_relaxed)), s.overdue_alarm);
+  clock_set(by_ns, &not_seen_yet, &s, generation_of(s.claim.load(std::memory_order_relaxed)), s.overdue_alarm);
 }
 
 pin::pin(slot& s) noexcept : slot_{s} {
@@ -201,9 +213,9 @@ bool cancel(slot& s, std::uint64_t generation, phase result) noexcept {
 
 bool cancel_current(slot& s, phase result) noexcept {
   for (;;) {
-    const std::uint64_t seen = s.claim.load(std::memory_order_seq_cst);  // I6
+    const std::uint64_t seen = s.claim.load(std::memory_order_acquire);
     if (cancel_from(s, seen, result)) return true;
-    if (generation_of(s.claim.load(std::memory_order_seq_cst)) == generation_of(seen)) return false;
+    if (generation_of(s.claim.fetch_add(0, std::memory_order_acq_rel)) == generation_of(seen)) return false;  // E5
   }
 }
 
@@ -242,6 +254,17 @@ phase thread_wait::park(deadline until, const std::stop_token& stop) noexcept {
 }
 
 // --- tasks ---
+
+namespace {
+
+// The agent's own: takes back what a waker's expect_soon set, which may ring at this moment (I7).
+void silence(slot& s) noexcept {
+  if (s.overdue == nullptr) return;
+  clock_clear_and_wait(s.overdue_alarm, &s);
+  s.overdue = nullptr;
+}
+
+}  // namespace
 
 void task_wait::claimer::operator()() const noexcept { cancel_current(*target, result); }
 
@@ -282,7 +305,7 @@ std::coroutine_handle<> task_wait::start(std::coroutine_handle<> handle, heddle:
 
 void task_wait::set_alarm(deadline recheck) noexcept {
   const deadline when = recheck < until_ ? recheck : until_;
-  if (when.is_never()) return;
+  if (when.is_never() || !clock_keeps_time_) return;
   clock_set(
       when.ns(),
       [](void* target, std::uint64_t generation) noexcept {
@@ -298,7 +321,7 @@ void task_wait::recheck_at(deadline when) noexcept {
 
 void task_wait::rearm() noexcept {
   clock_clear(slot_->alarm);
-  clock_clear(slot_->overdue_alarm);
+  silence(*slot_);
   generation_ = rearm_wait(*slot_);
   if (stop_.stop_requested()) cancel(*slot_, generation_, phase::stopped);                                 // I6
   if (observes_context_ && context_stop_.stop_requested()) cancel(*slot_, generation_, phase::cancelled);  // I6
@@ -344,7 +367,7 @@ void task_wait::finish() noexcept {
   own_watch_.reset();
   context_watch_.reset();
   clock_clear(slot_->alarm);
-  clock_clear(slot_->overdue_alarm);
+  silence(*slot_);
   end_wait(*slot_);
   slot_->item = nullptr;
   armed_ = false;

@@ -114,6 +114,10 @@ class task_wait : private work_item {
   /// stand in a queue. For waits with two stages, such as a condition's.
   void wait_instead_for(const resource& what) noexcept;
 
+  /// From here on the derived class ends the wait at its deadline by itself, with cancel_current(); the clock does not.
+  /// To be called before the wait begins, so in ready().
+  void keeps_own_time() noexcept { clock_keeps_time_ = false; }
+
   /// From here on the stop of the task's context does not end this wait.
   void ignore_context() noexcept { observes_context_ = false; }
 
@@ -152,6 +156,7 @@ class task_wait : private work_item {
   std::uint64_t generation_ = 0;
   bool armed_ = false;
   bool observes_context_ = true;
+  bool clock_keeps_time_ = true;
   stop_watch own_watch_;
   stop_watch context_watch_;
 };

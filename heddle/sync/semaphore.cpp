@@ -64,7 +64,7 @@ park::resource semaphore::resource() const noexcept {
   return {resource_kind::semaphore, this, origin_, queue_.named(), nullptr, 0};
 }
 
-void semaphore::too_many() noexcept { fatal("a semaphore holds at most 268435455 permits"); }
+void semaphore::too_many() noexcept { fatal("a semaphore holds at most 134217727 permits"); }
 
 void semaphore::destroyed_in_use() const noexcept {
   if (!process_is_exiting()) fatal("a semaphore was destroyed while it is waited for");

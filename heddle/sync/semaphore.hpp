@@ -61,7 +61,7 @@ class [[nodiscard]] semaphore_permit {
 ///   [test: semaphore.a_large_request_is_not_starved_by_small_ones]
 /// - It may be destroyed as soon as the last release has let the next one in.
 ///   [test: semaphore.may_be_destroyed_right_after_the_last_release]
-/// - Releasing more than 268,435,455 permits in all, or asking for more than that, ends the program.
+/// - Releasing more than 134,217,727 permits in all, or asking for more than that, ends the program.
 ///   [test: semaphore_misuse.too_many_permits_are_fatal]
 /// - Destroying it while it is waited for ends the program. [test: semaphore_misuse.destroying_what_is_waited_for_is_fatal]
 ///
@@ -69,17 +69,17 @@ class [[nodiscard]] semaphore_permit {
 /// Thread-safety: all members from any thread. Not async-signal-safe.
 class semaphore {
  public:
-  static constexpr std::uint32_t max_permits = (1U << 28) - 1;
+  static constexpr std::uint32_t max_permits = (1U << (32 - sync::value_shift)) - 1;
 
   /// A semaphore with `permits` to give, called after the place where it is made.
   constexpr explicit semaphore(std::uint32_t permits,
                                std::source_location made = std::source_location::current()) noexcept
-      : word_{checked(permits) << 4}, queue_{false}, origin_{made} {}
+      : word_{checked(permits) << sync::value_shift}, queue_{false}, origin_{made} {}
   // [/contract]
 
   /// With a name; the text must live as long as the program (a literal).
   constexpr semaphore(std::uint32_t permits, const char* name) noexcept
-      : word_{checked(permits) << 4}, queue_{true}, origin_{name} {}
+      : word_{checked(permits) << sync::value_shift}, queue_{true}, origin_{name} {}
 
   semaphore(const semaphore&) = delete;
   semaphore& operator=(const semaphore&) = delete;
@@ -119,7 +119,9 @@ class semaphore {
       std::source_location site = std::source_location::current()) noexcept;
 
   /// The permits left now; already old when it returns.
-  [[nodiscard]] std::uint32_t available() const noexcept { return word_.load(std::memory_order_relaxed) >> 4; }
+  [[nodiscard]] std::uint32_t available() const noexcept {
+    return word_.load(std::memory_order_relaxed) >> sync::value_shift;
+  }
 
   struct rule;  // how the turnstile takes and gives: private to sync
 

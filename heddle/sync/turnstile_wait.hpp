@@ -7,6 +7,9 @@
 
 namespace heddle::sync {
 
+/// The word of a mutex or a semaphore is value << value_shift | flags; see internal/turnstile.hpp.
+inline constexpr unsigned value_shift = 5;
+
 /// A task's wait for a mutex or a semaphore: what their awaiters share. `Rule` is the primitive's own; the functions
 /// are defined with the algorithm in internal/turnstile.hpp and instantiated by the primitive's .cpp.
 template <class Rule>

@@ -43,7 +43,8 @@ struct alignas(64) slot {
   executor* runs_on;                ///< null: a thread that parks
   work_item* item;                  ///< posted to runs_on when a suspended task's wait ends
   void* payload;                    ///< for the primitive: where a value goes to or comes from
-  void (*overdue)(slot&) noexcept;  ///< called on the clock thread when a woken task has not been seen for 1 ms
+  void (*overdue)(slot&) noexcept;  ///< called on the clock thread when a woken task has not been seen for 1 ms;
+                                    ///< set by a waker between claim and publish, cleared by the agent
 
   // Under the lock of the queue in which the node stands.
   std::uint32_t next;
@@ -111,7 +112,8 @@ void end_wait(slot& s) noexcept;
 void publish(slot& s, phase result) noexcept;
 
 /// Between claim() and publish(woken) of a task: if it has not acted on the wake by `by_ns` (its executor is busy),
-/// `overdue` is called on the clock thread, with the wait pinned.
+/// `overdue` is called on the clock thread, with the wait pinned; not before the wake has been published. At most once
+/// per claim.
 void expect_soon(slot& s, std::int64_t by_ns, void (*overdue)(slot&) noexcept) noexcept;
 
 /// Keeps a wait from ending while it lives, so that the resource of the wait can be looked at: see slot::pins. Only for

@@ -2,13 +2,15 @@
 
 // The turnstile: the slow path that mutex and semaphore share. Threads and tasks queue for a value in a 32-bit word.
 //
-// State. word = value << 4 | in_flight_task | in_flight | starving | waiters.
+// State. word = value << 5 | looked | in_flight_task | in_flight | starving | waiters.
 //   value            mutex: the holder's agent id, 0 when free. semaphore: the permits left.
 //   waiters          nodes stand in the queue (some may just be leaving).
 //   in_flight        a waiter has been woken, has left the queue and has not yet tried again.
 //   in_flight_task   that waiter is a task.
 //   starving         a waiter has been passed over for 1 ms: newcomers queue up instead of barging in.
-//   The value may be changed by anybody; the four flags only under the queue's lock.
+//   looked           a giver has looked at the queue, has found nobody to wake, and has not yet given. Whoever changes
+//                    the queue clears it, and so does the store that gives: see I6.
+//   The value may be changed by anybody; the flags only under the queue's lock, but for looked, which giving clears.
 // Invariants.
 //   I1  Nothing is ever granted. A wake means: try again. So there is nothing to take back when the woken one is a task
 //       whose executor is busy, or that has been stopped; and no order of grants can deadlock an executor.
@@ -19,12 +21,16 @@
 //       wakes again; the waiter stands at the front, with the age it had.
 //   I4  A thread that has been woken will run. A task may not, for as long as its executor is busy: so if waiters of
 //       other executors stand behind it, in_flight is not set for it, and the clock wakes the next one after 1 ms.
-//       A newcomer that queues up behind a task in flight clears in_flight, since it may depend on another executor.
+//       A newcomer that queues up behind a task in flight clears in_flight, since it may depend on another executor:
+//       either the giver has not given yet and sets the alarm, or somebody else will give and wakes again.
 //   I5  The store that gives the value back is the last access to the object: all flags are settled and the queue is
 //       unlocked before. So whoever takes it next may destroy the object at once.
+//   I6  Between a giver's look at the queue and its store the queue may change, with the value still gone: a waiter
+//       comes, the one that wanted too much leaves, another giver gives. If nobody has been woken, the store therefore
+//       demands that looked is still there; else the giver looks again.
 // Edges.
 //   E1  give: release on the word -> take: acquire.
-//   E2  enqueue sets waiters before it unlocks the queue -> give's exchange fails or sees it and locks the queue.
+//   E2  enqueue sets waiters before it unlocks the queue -> give's store fails or sees it, and the giver locks the queue.
 // Progress and fairness. Barging, until the oldest waiter has been passed over for 1 ms; then newcomers wait, for at
 // most
 //   1 ms at a time, until it has had its turn. Threads and tasks are alike.
@@ -54,8 +60,8 @@ inline constexpr std::uint32_t waiters_bit = 1;
 inline constexpr std::uint32_t starving_bit = 2;
 inline constexpr std::uint32_t in_flight_bit = 4;
 inline constexpr std::uint32_t in_flight_task_bit = 8;
-inline constexpr std::uint32_t flags_mask = 15;
-inline constexpr unsigned value_shift = 4;
+inline constexpr std::uint32_t looked_bit = 16;
+inline constexpr std::uint32_t flags_mask = (1U << value_shift) - 1;
 
 /// How long the oldest waiter may be passed over before newcomers wait for it.
 inline constexpr std::int64_t patience_ns = 1'000'000;
@@ -121,20 +127,27 @@ class turnstile {
   /// Gives back; wakes the oldest waiter if there is one. The object may be gone when this returns (I5).
   void give(std::uint32_t amount) const noexcept {
     std::uint32_t seen = word_.load(std::memory_order_relaxed);
-    while ((seen & waiters_bit) == 0 || (seen & in_flight_bit) != 0) {
-      const std::uint32_t after = Rule::give(seen >> value_shift, amount) << value_shift | (seen & flags_mask);
-      if (word_.compare_exchange_weak(seen, after, std::memory_order_release, std::memory_order_relaxed)) return;  // E1
-    }
     park::slot* woken = nullptr;
-    {
-      park::queue_guard guard{queue_};
-      seen = word_.load(std::memory_order_relaxed);
-      woken = choose(guard, Rule::give(seen >> value_shift, amount));
-    }
-    seen = word_.load(std::memory_order_relaxed);
-    while (!word_.compare_exchange_weak(
-        seen, Rule::give(seen >> value_shift, amount) << value_shift | (seen & flags_mask), std::memory_order_release,
-        std::memory_order_relaxed)) {  // E1, I5
+    bool looked = false;
+    bool watched = false;
+    for (;;) {
+      if (unattended(seen) && woken == nullptr && !(looked && (seen & looked_bit) != 0)) {  // I6
+        park::queue_guard guard{queue_};
+        seen = word_.load(std::memory_order_relaxed);
+        woken = choose(guard, Rule::give(seen >> value_shift, amount), looked_bit);
+        seen = word_.load(std::memory_order_relaxed);
+        looked = true;
+        continue;
+      }
+      if (unattended(seen) && woken != nullptr && !watched) {  // I4
+        watch(*woken);
+        watched = true;
+      }
+      const std::uint32_t after = Rule::give(seen >> value_shift, amount) << value_shift;
+      if (word_.compare_exchange_weak(seen, after | (seen & flags_mask & ~looked_bit), std::memory_order_release,
+                                      std::memory_order_relaxed)) {  // E1, I5
+        break;
+      }
     }
     if (woken != nullptr) park::publish(*woken, park::phase::woken);
   }
@@ -144,6 +157,10 @@ class turnstile {
     bool pass_on = false;
     {
       park::queue_guard guard{queue_};
+      if (how == attempt::recheck && !node.queued) {  // claimed since it looked up: the wake is on its way
+        recheck = deadline::never();
+        return false;
+      }
       std::uint32_t seen = word_.load(std::memory_order_relaxed);
       for (;;) {
         std::uint32_t after = 0;
@@ -151,7 +168,7 @@ class turnstile {
             how == attempt::newcomer ? (seen & starving_bit) != 0 : how == attempt::recheck && guard.first() != &node;
         std::uint32_t next = 0;
         const bool takes = !barred && Rule::take(seen >> value_shift, node.amount, after);
-        std::uint32_t flags = seen & flags_mask;
+        std::uint32_t flags = seen & flags_mask & ~looked_bit;  // I6
         if (how == attempt::woken) flags &= ~(in_flight_bit | in_flight_task_bit);
         if (takes) {
           if (how != attempt::newcomer) flags &= ~starving_bit;
@@ -184,7 +201,7 @@ class turnstile {
     {
       park::queue_guard guard{queue_};
       take_out(guard, node);
-      word_.fetch_and(~starving_bit, std::memory_order_relaxed);
+      word_.fetch_and(~(starving_bit | looked_bit), std::memory_order_relaxed);  // I6
     }
     wake_one();
   }
@@ -192,11 +209,15 @@ class turnstile {
   /// Wakes the oldest waiter if it could go now. For wakes that no give() causes.
   void wake_one() const noexcept {
     park::slot* woken = nullptr;
+    bool others_wait = false;
     {
       park::queue_guard guard{queue_};
-      woken = choose(guard, word_.load(std::memory_order_relaxed) >> value_shift);
+      woken = choose(guard, word_.load(std::memory_order_relaxed) >> value_shift, 0);
+      others_wait = unattended(word_.load(std::memory_order_relaxed));
     }
-    if (woken != nullptr) park::publish(*woken, park::phase::woken);
+    if (woken == nullptr) return;
+    if (others_wait) watch(*woken);  // I4
+    park::publish(*woken, park::phase::woken);
   }
 
   /// Looks at the word for a bounded time while nobody is parked here; true: taken.
@@ -222,9 +243,19 @@ class turnstile {
     if (guard.empty()) word_.fetch_and(~(waiters_bit | starving_bit), std::memory_order_relaxed);
   }
 
+  // Whether somebody waits and no thread is on the way that will look after them.
+  static bool unattended(std::uint32_t seen) noexcept { return (seen & (waiters_bit | in_flight_bit)) == waiters_bit; }
+
+  // If the claimed waiter is a task that its executor does not get to, the next one is woken (I4).
+  static void watch(park::slot& claimed) noexcept {
+    if (claimed.item == nullptr) return;
+    park::expect_soon(claimed, sys::steady_now_ns() + patience_ns, &turnstile::wake_next_of);
+  }
+
   // Under the queue's lock: claims the oldest waiter that can be woken when the value is `value`, takes it out, and
-  // settles the flags. Publishing it is left to the caller, after the value has been given back.
-  park::slot* choose(park::queue_guard& guard, std::uint32_t value) const noexcept {
+  // settles the flags; sets `if_none` if somebody waits but nobody can be woken. Publishing the chosen one is left to
+  // the caller, after the value has been given back.
+  park::slot* choose(park::queue_guard& guard, std::uint32_t value, std::uint32_t if_none) const noexcept {
     park::slot* chosen = nullptr;
     std::uint32_t after = 0;
     for (park::slot* s = guard.first(); s != nullptr; s = guard.after(*s)) {
@@ -242,14 +273,18 @@ class turnstile {
       const bool is_task = chosen->item != nullptr;
       const bool unsure = is_task && guard.mixed();
       guard.remove(*chosen);
+      clear |= looked_bit;  // I6
       if (unsure) {
-        if (!guard.empty()) park::expect_soon(*chosen, now + patience_ns, &turnstile::wake_next_of);
         clear |= in_flight_bit | in_flight_task_bit;  // I4
       } else {
         set |= in_flight_bit | (is_task ? in_flight_task_bit : 0);
       }
     }
-    if (guard.empty()) clear |= waiters_bit;
+    if (guard.empty()) {
+      clear |= waiters_bit;
+    } else if (chosen == nullptr) {
+      set |= if_none;
+    }
     std::uint32_t seen = word_.load(std::memory_order_relaxed);
     while (!word_.compare_exchange_weak(seen, (seen & ~clear) | set, std::memory_order_relaxed)) {
     }
