@@ -88,8 +88,11 @@ def private_use_allowed(module, target):
 
 
 def sleeps(root):
-    """A test does not sleep to let something happen: it waits for an event, or polls a condition."""
-    words = r"\b(sleep_for|sleep_until|usleep|nanosleep|clock_nanosleep|sleep)\s*\("
+    """A test does not sleep to let something happen: it waits for an event, or polls a condition.
+
+    A member call, `loop.sleep_for(...)`, suspends a task and is what a test of timers is about.
+    """
+    words = r"(?<![.\w])(sleep_for|sleep_until|usleep|nanosleep|clock_nanosleep|sleep)\s*\("
     for path, number, found in matches(root, sources(root, "*.test.cpp", "*.check.cpp"), words):
         yield f"{path}:{number}: {found[1]}"
 

@@ -107,6 +107,7 @@ class [[nodiscard]] sleep_awaiter final : public park::task_wait {
   };
   loop_core& core_;
   timer timer_;
+  bool on_loop_ = false;  // the task runs on the loop itself, whose wheel then keeps the time
 };
 
 template <class T>

@@ -25,8 +25,7 @@ class tcp_listener {
 
   /// A closed listener; for assignment.
   tcp_listener() noexcept = default;
-  tcp_listener(tcp_listener&& other) noexcept
-      : loop_{other.loop_}, handle_{std::exchange(other.handle_, nullptr)}, port_{other.port_} {}
+  tcp_listener(tcp_listener&& other) noexcept : handle_{std::exchange(other.handle_, nullptr)}, port_{other.port_} {}
   tcp_listener& operator=(tcp_listener&& other) noexcept;
   ~tcp_listener() { destroy(); }
 
@@ -54,7 +53,6 @@ class tcp_listener {
  private:
   void destroy() noexcept;
 
-  event_loop* loop_ = nullptr;
   handle* handle_ = nullptr;
   std::uint16_t port_ = 0;
 };
