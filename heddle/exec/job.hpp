@@ -70,8 +70,8 @@ class queued_job : public work_item {
 /// Runs a job of the calling worker's pool in the place of a worker that has not come to it yet.
 void run_in_place(queued_job& job) noexcept;
 
-/// Hands what a posted function threw to the pool's handler.
-void report_uncaught(thread_pool& pool, std::exception_ptr error) noexcept;
+/// Hands what a posted function threw to the handler of the calling worker's pool.
+void report_uncaught(std::exception_ptr error) noexcept;
 
 /// A submitted function with its arguments, and the state of its future.
 template <class Fn, class... Args>
@@ -138,7 +138,7 @@ class posted_function final : public queued_job {
     try {
       std::invoke(std::move(fn_));
     } catch (...) {
-      report_uncaught(*home, std::current_exception());
+      report_uncaught(std::current_exception());
     }
     delete this;
   }

@@ -45,6 +45,8 @@ class state_base {
   [[nodiscard]] std::expected<void, wait_error> wait(deadline until, const std::stop_token& stop,
                                                      std::source_location site) noexcept;
 
+  void wait(std::source_location site) noexcept;
+
   void own() noexcept { owners_.fetch_add(1, std::memory_order_relaxed); }
   void disown() noexcept {
     if (owners_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
@@ -212,14 +214,14 @@ class [[nodiscard]] future {
     requires(!std::is_void_v<T>)
   {
     const futures::handle<T> mine = take("get");
-    (void)mine.get()->wait(deadline::never(), {}, site);
+    mine.get()->wait(site);
     return mine.get()->take();
   }
   void get(std::source_location site = std::source_location::current())
     requires std::is_void_v<T>
   {
     const futures::handle<T> mine = take("get");
-    (void)mine.get()->wait(deadline::never(), {}, site);
+    mine.get()->wait(site);
     mine.get()->take();
   }
 

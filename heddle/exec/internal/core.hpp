@@ -1,0 +1,179 @@
+#pragma once
+
+#include <heddle/exec/internal/census.hpp>
+#include <heddle/exec/internal/ring.hpp>
+#include <heddle/exec/thread_pool.hpp>
+#include <heddle/park/blocking_region.hpp>
+#include <heddle/park/queue.hpp>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace heddle {
+
+namespace pools {
+
+/// One thread of a pool. Everything but `own` and the figures belongs to the thread itself.
+struct worker final : blocking_observer {
+  worker(thread_pool::core& its_home, unsigned its_index) noexcept : home{its_home}, index{its_index} {}
+
+  void before_blocking() noexcept override;
+  void after_blocking() noexcept override;
+
+  thread_pool::core& home;
+  const unsigned index;
+  unsigned turn = 0;          // counts its items, for looking at the shared queues in between
+  unsigned first_victim = 0;  // where the next search begins
+  ring own;
+
+  // Figures: written by the worker, read by stats().
+  std::atomic<std::uint64_t> run{0};
+  std::atomic<std::uint64_t> stolen{0};
+  std::atomic<std::uint64_t> waits{0};
+  std::atomic<std::int64_t> total_wait{0};
+  std::atomic<std::int64_t> longest_wait{0};
+  std::atomic<std::int64_t> recent_wait{0};
+
+  std::thread thread;  // set by who starts it, read by the destructor
+};
+
+/// A singly linked list of items, first in, first out; guarded by its owner. Its length may be read at any time.
+class item_list {
+ public:
+  void push(work_item& item) noexcept {
+    item.next = nullptr;
+    *last_ = &item;
+    last_ = &item.next;
+    length_.store(length() + 1);
+  }
+  [[nodiscard]] work_item* pop() noexcept {
+    work_item* const item = first_;
+    if (item == nullptr) return nullptr;
+    first_ = item->next;
+    if (first_ == nullptr) last_ = &first_;
+    length_.store(length() - 1);
+    return item;
+  }
+  /// Moves the first item, of which there must be one, to a ring that has room.
+  void move_first_to(ring& to) noexcept {
+    work_item* const item = first_;
+    work_item* const rest = item->next;
+    (void)to.push(*item);  // from here on a thief may take and run it
+    first_ = rest;
+    if (first_ == nullptr) last_ = &first_;
+    length_.store(length() - 1);
+  }
+  [[nodiscard]] std::size_t length() const noexcept { return length_.load(); }
+
+ private:
+  work_item* first_ = nullptr;
+  work_item** last_ = &first_;
+  std::atomic<std::size_t> length_{0};
+};
+
+/// What has been decided under the pool's lock and is done after it: whom to wake, which thread to start.
+struct decision {
+  static constexpr unsigned nobody = ~0U;
+  park::slot* sleeper = nullptr;    // to be woken
+  park::slot* submitter = nullptr;  // whose job has been queued
+  unsigned start = nobody;          // index of a worker to be started
+};
+
+}  // namespace pools
+
+/// The pool itself; the essay is in thread_pool.cpp.
+class thread_pool::core {
+ public:
+  core(thread_pool& self, options&& how);
+  ~core() = default;
+  core(const core&) = delete;
+  core& operator=(const core&) = delete;
+
+  void start_all();
+  void end_all() noexcept;
+  void post(work_item& item) noexcept;
+  void post_job(pools::queued_job& job) noexcept;
+  [[nodiscard]] std::expected<void, wait_error> submit(pools::queued_job& job, deadline until,
+                                                       const std::stop_token& stop) noexcept;
+  thread_pool_rest drain(deadline until, const std::stop_token& stop, std::source_location site) noexcept;
+  [[nodiscard]] thread_pool_stats stats() noexcept;
+  void abandon() noexcept { abandoned_.store(true); }
+  void report(std::exception_ptr error) noexcept;
+
+  void before_blocking() noexcept;
+  void after_blocking() noexcept;
+
+  /// Calls or refuses a job that the calling thread has begun, and keeps count.
+  void run_begun(pools::queued_job& job, pools::worker& by) noexcept;
+
+  [[nodiscard]] thread_pool& self() const noexcept { return self_; }
+  [[nodiscard]] const options& how() const noexcept { return how_; }
+
+ private:
+  enum class rest : std::uint8_t { woken, ended };
+
+  // The life of a worker.
+  void work(pools::worker& me) noexcept;
+  work_item* next(pools::worker& me) noexcept;
+  work_item* take_shared(pools::worker& me) noexcept;
+  work_item* search(pools::worker& me) noexcept;
+  [[nodiscard]] rest sleep(pools::worker& me) noexcept;
+  [[nodiscard]] bool stand_aside() noexcept;
+  void stop_searching() noexcept;
+  static void run_queued(work_item* item) noexcept;
+
+  // Waking. Under lock_ where a guard or a decision is passed.
+  void notify() noexcept;
+  void choose(park::queue_guard& guard, pools::decision& then) noexcept;
+  void carry_out(const pools::decision& then) noexcept;
+  void start(unsigned index);
+  void let_submitter_in(pools::decision& then) noexcept;
+  void tell_those_who_drain(void*& first) noexcept;
+  static std::size_t claim_all(park::queue_guard& line, void*& first) noexcept;
+  static void wake_all(void* first) noexcept;
+  template <class Done>
+  park::phase wait_in_drained(Done done, deadline until, const std::stop_token& stop,
+                              std::source_location site) noexcept;
+
+  [[nodiscard]] pools::census now() const noexcept { return {census_.load()}; }
+  [[nodiscard]] bool has_work() const noexcept;
+  [[nodiscard]] bool idle() const noexcept;
+  [[nodiscard]] std::size_t queued() const noexcept;
+  [[nodiscard]] thread_pool_rest what_is_left() const noexcept;
+  [[nodiscard]] park::resource resource() const noexcept;
+  [[nodiscard]] std::size_t known() const noexcept { return known_.load(); }
+
+  thread_pool& self_;
+  const options how_;
+  const std::size_t most_workers_;
+
+  alignas(64) std::atomic<std::uint64_t> census_{0};
+  std::atomic<bool> abandoned_{false};
+
+  park::queue lock_;         // the sleeping workers; its lock guards what follows
+  pools::item_list posted_;  // what others than workers post, and what does not fit into a worker's ring
+  pools::item_list jobs_;    // submitted jobs, when the capacity is bounded
+  bool jobs_first_ = false;  // which of the two lists is looked at first the next time
+  bool ending_ = false;
+  unsigned starting_ = 0;         // threads that are just being started
+  unsigned made_ = 0;             // indices of workers used so far
+  std::vector<unsigned> failed_;  // indices whose thread could not be started
+
+  park::queue room_;     // who waits to submit; taken under lock_
+  park::queue drained_;  // who waits for idleness or the end; taken under lock_
+
+  std::unique_ptr<std::atomic<pools::worker*>[]> workers_;  // most_workers_; null, then a worker for ever
+  std::atomic<std::size_t> known_{0};                       // those behind are null
+
+  std::atomic<std::uint64_t> run_elsewhere_{0};  // jobs run by who submitted them
+  std::atomic<std::uint64_t> rejected_{0};
+  std::atomic<std::uint64_t> discarded_{0};
+  std::atomic<std::uint64_t> uncaught_{0};
+  std::atomic<std::uint64_t> wakes_{0};
+  std::atomic<std::uint64_t> waiting_{0};
+};
+
+}  // namespace heddle
