@@ -86,7 +86,10 @@ park::resource mutex::resource() const noexcept {
 
 template class sync::turnstile_wait<mutex::rule>;
 
-mutex_lock_awaiter mutex::async_lock(std::source_location site) noexcept { return {*this, site}; }
+mutex_lock_awaiter mutex::async_lock(std::source_location site) noexcept {
+  if (held_by_me()) fatal("a mutex was locked twice by one agent, a deadlock of length one", site);
+  return {*this, site};
+}
 
 mutex_lock_until_awaiter mutex::async_lock_until(deadline until, std::stop_token stop,
                                                  std::source_location site) noexcept {

@@ -23,6 +23,8 @@
 //       other executors stand behind it, in_flight is not set for it, and the clock wakes the next one after 1 ms.
 //       A newcomer that queues up behind a task in flight clears in_flight, since it may depend on another executor:
 //       either the giver has not given yet and sets the alarm, or somebody else will give and wakes again.
+//       One that is barred though the value is there wakes the oldest whenever it looks again, since those before it
+//       may all be tasks of one busy executor.
 //   I5  The store that gives the value back is the last access to the object: all flags are settled and the queue is
 //       unlocked before. So whoever takes it next may destroy the object at once.
 //   I6  Between a giver's look at the queue and its store the queue may change, with the value still gone: a waiter
@@ -133,8 +135,7 @@ class turnstile {
     for (;;) {
       if (unattended(seen) && woken == nullptr && !(looked && (seen & looked_bit) != 0)) {  // I6
         park::queue_guard guard{queue_};
-        seen = word_.load(std::memory_order_relaxed);
-        woken = choose(guard, Rule::give(seen >> value_shift, amount), looked_bit);
+        woken = choose(guard, [amount](std::uint32_t value) { return Rule::give(value, amount); }, looked_bit);
         seen = word_.load(std::memory_order_relaxed);
         looked = true;
         continue;
@@ -155,6 +156,7 @@ class turnstile {
   /// Takes the value, or lets `node` stand in the queue. Sets `recheck` if the node must look again by itself by then.
   bool take_or_enqueue(park::slot& node, attempt how, deadline& recheck) const noexcept {
     bool pass_on = false;
+    bool waits = false;
     {
       park::queue_guard guard{queue_};
       if (how == attempt::recheck && !node.queued) {  // claimed since it looked up: the wake is on its way
@@ -187,13 +189,14 @@ class turnstile {
                                                           : deadline::never();
           if (how == attempt::newcomer) guard.push_back(node);
           if (how == attempt::woken) guard.push_front(node);  // I3
-          return false;
+          waits = true;
+          pass_on = how == attempt::recheck && barred && Rule::take(seen >> value_shift, node.amount, after);  // I4
         }
         break;
       }
     }
-    if (pass_on) wake_one();  // I3
-    return true;
+    if (pass_on) wake_one();  // I3, I4
+    return !waits;
   }
 
   /// Takes a node that gave up out of the queue. If what it was starving for is free, the next one is woken.
@@ -212,7 +215,7 @@ class turnstile {
     bool others_wait = false;
     {
       park::queue_guard guard{queue_};
-      woken = choose(guard, word_.load(std::memory_order_relaxed) >> value_shift, 0);
+      woken = choose(guard, [](std::uint32_t value) { return value; }, 0);
       others_wait = unattended(word_.load(std::memory_order_relaxed));
     }
     if (woken == nullptr) return;
@@ -252,42 +255,49 @@ class turnstile {
     park::expect_soon(claimed, sys::steady_now_ns() + patience_ns, &turnstile::wake_next_of);
   }
 
-  // Under the queue's lock: claims the oldest waiter that can be woken when the value is `value`, takes it out, and
-  // settles the flags; sets `if_none` if somebody waits but nobody can be woken. Publishing the chosen one is left to
-  // the caller, after the value has been given back.
-  park::slot* choose(park::queue_guard& guard, std::uint32_t value, std::uint32_t if_none) const noexcept {
-    park::slot* chosen = nullptr;
+  // Under the queue's lock: claims the oldest waiter that can go with `value`.
+  static park::slot* claim_first(park::queue_guard& guard, std::uint32_t value) noexcept {
     std::uint32_t after = 0;
     for (park::slot* s = guard.first(); s != nullptr; s = guard.after(*s)) {
       if (!Rule::take(value, s->amount, after)) break;  // wants more than there is: those behind it wait, too
-      if (park::claim(*s)) {
-        chosen = s;
-        break;
-      }  // else it is just leaving
+      if (park::claim(*s)) return s;                    // else it is just leaving
     }
+    return nullptr;
+  }
+
+  // Under the queue's lock: claims the oldest waiter that can be woken once the value is `becomes(value)`, takes it out,
+  // and settles the flags; sets `if_none`, in one step with the look at the value, if somebody waits but nobody can be
+  // woken (I6). Publishing the chosen one is left to the caller, after the value has been given back.
+  template <class Becomes>
+  park::slot* choose(park::queue_guard& guard, Becomes becomes, std::uint32_t if_none) const noexcept {
     const std::int64_t now = sys::steady_now_ns();
-    const park::slot* oldest = chosen != nullptr ? chosen : guard.first();
-    std::uint32_t set = oldest != nullptr && now - oldest->since_ns > patience_ns ? starving_bit : 0;
-    std::uint32_t clear = 0;
-    if (chosen != nullptr) {
-      const bool is_task = chosen->item != nullptr;
-      const bool unsure = is_task && guard.mixed();
-      guard.remove(*chosen);
-      clear |= looked_bit;  // I6
-      if (unsure) {
-        clear |= in_flight_bit | in_flight_task_bit;  // I4
-      } else {
-        set |= in_flight_bit | (is_task ? in_flight_task_bit : 0);
-      }
-    }
-    if (guard.empty()) {
-      clear |= waiters_bit;
-    } else if (chosen == nullptr) {
-      set |= if_none;
-    }
     std::uint32_t seen = word_.load(std::memory_order_relaxed);
-    while (!word_.compare_exchange_weak(seen, (seen & ~clear) | set, std::memory_order_relaxed)) {
-    }
+    std::uint32_t next = 0;
+    park::slot* chosen = nullptr;
+    bool unsure = false;
+    do {
+      if (chosen == nullptr) {
+        chosen = claim_first(guard, becomes(seen >> value_shift));
+        if (chosen != nullptr) {
+          unsure = chosen->item != nullptr && guard.mixed();
+          guard.remove(*chosen);
+        }
+      }
+      next = seen;
+      const park::slot* oldest = chosen != nullptr ? chosen : guard.first();
+      if (oldest != nullptr && now - oldest->since_ns > patience_ns) next |= starving_bit;
+      if (guard.empty()) next &= ~waiters_bit;
+      if (chosen == nullptr) {
+        if (!guard.empty()) next |= if_none;
+      } else {
+        next &= ~looked_bit;  // I6
+        if (unsure) {
+          next &= ~(in_flight_bit | in_flight_task_bit);  // I4
+        } else {
+          next |= in_flight_bit | (chosen->item != nullptr ? in_flight_task_bit : 0);
+        }
+      }
+    } while (!word_.compare_exchange_weak(seen, next, std::memory_order_relaxed));
     return chosen;
   }
 
