@@ -142,7 +142,6 @@ class lock_service {
   ~lock_service();
 
   /// Waits until the lock is held. A task whose context is stopped unwinds and leaves nothing behind.
-  /// @param name at most 200 bytes, not empty.
   /// @return timeout, stopped, unavailable; never would_block.
   /// - A deadline ends the wait. [test: lock_contract.a_deadline_ends_the_wait]
   [[nodiscard]] task<std::expected<lease, lock_error>> lock(
@@ -163,6 +162,7 @@ class lock_service {
 
  private:
   friend class lease;
+  friend class lock_attempt;
   friend struct lease_state;
   struct state;
   explicit lock_service(std::shared_ptr<state> s) noexcept;

@@ -55,6 +55,11 @@ class sql_argument {
   std::string_view text_;
 };
 
+/// Text as bytes, for a column that keeps whatever it is given.
+[[nodiscard]] inline sql_argument sql_bytes(std::string_view text) noexcept {
+  return sql_argument{std::as_bytes(std::span<const char>{text})};
+}
+
 /// One row of a result, valid only inside the call that got it. Columns count from 0; a value is converted as SQLite
 /// converts: null is 0 or the empty text.
 class sql_row {
@@ -160,6 +165,9 @@ class sql_transaction : public sql_view {
     const std::array<sql_argument, sizeof...(Args)> bound{sql_argument{args}...};
     return change(sql, bound);
   }
+
+  /// Runs several statements, separated by semicolons, without values: for schemas.
+  store_result<void> script(const std::string& sql);
 
   /// The row id that the last INSERT made.
   [[nodiscard]] std::int64_t last_row_id() const noexcept;

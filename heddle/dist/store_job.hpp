@@ -90,6 +90,9 @@ class store_job {
   /// The commit failed, so what the job did is undone or in doubt.
   void fail(store_error error) noexcept { failure_ = std::move(error); }
 
+  /// Called once when all is over; afterwards the job is not touched any more.
+  virtual void finished() noexcept { done.cross(); }
+
   finish_line done{"store job"};
 
  protected:
