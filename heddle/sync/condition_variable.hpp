@@ -32,6 +32,7 @@ class condition_wait_awaiter;
 /// - A task stopped in its wait has the lock again while it unwinds. [test: condition_variable.a_stopped_task_holds_the_lock_while_it_unwinds]
 /// - It may be destroyed once all waiters have been notified, before they have left wait.
 ///   [test: condition_variable.may_be_destroyed_after_notify_all]
+///   That counts for those who wait for the notification only: one whose deadline or stop came first must have returned.
 /// - Waiting with a lock that the agent does not hold ends the program. [test: condition_variable_misuse.waiting_without_the_lock_is_fatal]
 /// - Destroying it while somebody waits unnotified ends the program. [test: condition_variable_misuse.destroying_what_is_waited_for_is_fatal]
 ///
