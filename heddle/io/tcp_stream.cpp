@@ -117,7 +117,7 @@ std::expected<tcp_stream, io_error> connect_awaiter::await_resume() noexcept {
 
 read_awaiter tcp_stream::read_some(std::span<std::byte> into, deadline until, std::stop_token stop,
                                    std::source_location site) noexcept {
-  return {handle_, into, until, std::move(stop), site};
+  return {into.empty() ? nullptr : handle_, into, until, std::move(stop), site};
 }
 
 read_awaiter::read_awaiter(handle* h, std::span<std::byte> into, deadline until, std::stop_token stop,
@@ -126,12 +126,12 @@ read_awaiter::read_awaiter(handle* h, std::span<std::byte> into, deadline until,
       into_{into} {}
 
 handle_wait::progress read_awaiter::attempt() noexcept {
-  if (is_closed(watched())) {
-    ended(io_errc::closed);
-    return progress::done;
-  }
   if (into_.empty()) {
     result_ = std::unexpected{system_error(EINVAL, "read into an empty buffer")};
+    return progress::done;
+  }
+  if (is_closed(watched())) {
+    ended(io_errc::closed);
     return progress::done;
   }
   std::atomic<bool>& ready = watched_side().ready;

@@ -47,7 +47,7 @@ std::expected<socket_address, std::error_code> parse_address(std::string_view ho
   if (host == "localhost") host = "127.0.0.1";
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
   char text[INET6_ADDRSTRLEN] = {};
-  if (host.size() >= sizeof text) return error_of(EINVAL);
+  if (host.size() >= sizeof text || host.contains('\0')) return error_of(EINVAL);
   std::memcpy(text, host.data(), host.size());
   sockaddr_in v4{};
   if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) {
