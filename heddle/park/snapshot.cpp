@@ -25,8 +25,8 @@ std::string place_text(std::source_location place) {
 
 enum class reading : std::uint8_t { no_agent, not_waiting, waiting, torn };
 
-// Only static text is reached through the record's pointers (names are literals, places are compiled in), so they may
-// be followed even after the resource is gone. The holder is read from the resource itself, under a pin.
+// Places and the names of agents are compiled in. A resource's name may go with the resource, and the holder is read
+// from it, so both are read under a pin; a wait that ends before it is pinned is looked at again.
 reading read(std::uint32_t index, wait_info& out) {
   record& r = record_at(index);
   for (int i = 0; i < attempts; ++i) {
@@ -53,8 +53,8 @@ reading read(std::uint32_t index, wait_info& out) {
     out.waits_for = static_cast<resource_kind>(info >> 8 & 0xffU);
     out.resource = reinterpret_cast<const void*>(address);
     const bool named = (info >> 16 & 1U) != 0;
-    out.resource_name =
-        named ? std::string{std::bit_cast<const char*>(made)} : place_text(std::bit_cast<std::source_location>(made));
+    char resource_name[128];
+    std::size_t resource_name_size = 0;
     out.site = place_text(std::bit_cast<std::source_location>(site));
     using clock = std::chrono::steady_clock;
     out.since = clock::time_point{std::chrono::nanoseconds{since}};
@@ -63,12 +63,22 @@ reading read(std::uint32_t index, wait_info& out) {
       out.until = clock::time_point{std::chrono::nanoseconds{until}};
     }
     out.holder = 0;
-    slot& s = slot_at(index);
-    const pin pinned{s};
-    if (pinned.holds() && r.generation.load(std::memory_order_acquire) == generation &&
-        r.sequence.load(std::memory_order_acquire) == before && s.owner_word != nullptr) {
-      out.holder = s.owner_word->load(std::memory_order_relaxed) >> s.owner_shift;
+    {
+      slot& s = slot_at(index);
+      const pin pinned{s};
+      if (!pinned.holds() || r.generation.load(std::memory_order_acquire) != generation ||
+          r.sequence.load(std::memory_order_acquire) != before) {
+        continue;
+      }
+      if (named) {
+        const char* text = std::bit_cast<const char*>(made);
+        resource_name_size = ::strnlen(text, sizeof resource_name);
+        std::memcpy(resource_name, text, resource_name_size);
+      }
+      if (s.owner_word != nullptr) out.holder = s.owner_word->load(std::memory_order_relaxed) >> s.owner_shift;
     }
+    out.resource_name =
+        named ? std::string{resource_name, resource_name_size} : place_text(std::bit_cast<std::source_location>(made));
     return reading::waiting;
   }
   return reading::torn;
