@@ -3,6 +3,7 @@
 #include <heddle/park/executor.hpp>
 #include <heddle/task/internal/root.hpp>
 #include <heddle/task/run_loop.hpp>
+#include <heddle/task/this_task.hpp>
 #include <tests/support/waiting.hpp>
 
 #include <atomic>

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <heddle/base/deadline.hpp>
 #include <heddle/park/internal/slot.hpp>
 #include <heddle/park/snapshot.hpp>
 
@@ -7,6 +8,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -29,14 +31,28 @@ template <std::predicate Condition>
   return true;
 }
 
-/// The waits for one resource that have come to rest: the thread is parked, the task is suspended. Then the waiter
-/// stands in the resource's queue, and whoever acts next finds it there.
-[[nodiscard]] inline std::vector<park::wait_info> waits_for(const void* resource) {
+/// The waits that have come to rest: the thread is parked, the task is suspended. Then the waiter stands in its queue,
+/// and whoever acts next finds it there.
+[[nodiscard]] inline std::vector<park::wait_info> settled_waits() {
   std::vector<park::wait_info> waits = park::snapshot::take().waits;
-  std::erase_if(waits, [resource](const park::wait_info& wait) {
+  std::erase_if(waits, [](const park::wait_info& wait) {
     const park::phase now = park::phase_of(park::slot_at(wait.agent).claim.load());
-    return wait.resource != resource || (now != park::phase::parked && now != park::phase::suspended);
+    return now != park::phase::parked && now != park::phase::suspended;
   });
+  return waits;
+}
+
+/// The settled waits for one resource.
+[[nodiscard]] inline std::vector<park::wait_info> waits_for(const void* resource) {
+  std::vector<park::wait_info> waits = settled_waits();
+  std::erase_if(waits, [=](const park::wait_info& wait) { return wait.resource != resource; });
+  return waits;
+}
+
+/// The settled waits for what has this name.
+[[nodiscard]] inline std::vector<park::wait_info> waits_named(std::string_view name) {
+  std::vector<park::wait_info> waits = settled_waits();
+  std::erase_if(waits, [=](const park::wait_info& wait) { return wait.resource_name != name; });
   return waits;
 }
 
@@ -44,6 +60,11 @@ template <std::predicate Condition>
 template <class Resource>
 [[nodiscard]] bool waited_for(const Resource& resource, std::size_t count = 1) {
   return eventually([&] { return waits_for(&resource).size() == count; });
+}
+
+/// Waits until the moment has passed.
+[[nodiscard]] inline bool passed(deadline moment) {
+  return eventually([&] { return moment.has_passed(); });
 }
 
 }  // namespace heddle::test
