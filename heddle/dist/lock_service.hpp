@@ -43,8 +43,8 @@ struct lock_service_options {
 /// How one lock is taken.
 struct lock_options {
   std::chrono::nanoseconds ttl = std::chrono::seconds{10};  ///< how long it outlives its last renewal; at least 20 ms
-  deadline until;                                           ///< how long to wait for it
-  std::stop_token stop;                                     ///< ends the wait, too
+  deadline until = {};                                      ///< how long to wait for it
+  std::stop_token stop = {};                                ///< ends the wait, too
   bool renew = true;  ///< whether the heartbeat keeps it; else it ends after `ttl`
 };
 
