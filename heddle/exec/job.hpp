@@ -86,19 +86,21 @@ class job final : public futures::state<std::invoke_result_t<Fn, Args...>>, publ
   }
 
   void call() noexcept override {
+    std::exception_ptr thrown;
     try {
       if constexpr (std::is_void_v<result>) {
         invoke();
-        what_.reset();
-        this->answer();
       } else {
-        result value = invoke();
-        what_.reset();
-        this->answer(std::move(value));
+        this->keep(invoke());
       }
     } catch (...) {
-      what_.reset();
-      this->answer_with(std::current_exception());
+      thrown = std::current_exception();
+    }
+    what_.reset();
+    if (thrown) {
+      this->answer_with(std::move(thrown));
+    } else {
+      this->answered();
     }
     this->disown();
   }

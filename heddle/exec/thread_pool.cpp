@@ -429,7 +429,7 @@ thread_pool::core::rest thread_pool::core::sleep(worker& me) noexcept {
           return rest::woken;
         }
       } else {
-        guard.push_back(wait.node());
+        guard.push_front(wait.node());  // the last to fall asleep is the first to be woken
         census_.fetch_add(census::one_asleep - census::one_searching);
       }
       tell_those_who_drain(drainers);
@@ -440,14 +440,7 @@ thread_pool::core::rest thread_pool::core::sleep(worker& me) noexcept {
       return rest::ended;
     }
     wake_all(drainers);
-    if (has_work()) {  // I1
-      park::queue_guard guard{lock_};
-      if (park::claim(wait.node())) {
-        guard.remove(wait.node());
-        census_.fetch_add(census::one_searching - census::one_asleep);
-        return rest::woken;
-      }
-    }
+    if (has_work()) notify();  // I1: wakes this worker, if any
     (void)wait.park(deadline::never(), {});
   }
   return rest::woken;
@@ -464,7 +457,7 @@ bool thread_pool::core::stand_aside() noexcept {
     do {
       if (census{seen}.active() <= how_.threads) return false;
     } while (!census_.compare_exchange_weak(seen, seen + census::one_asleep));  // I2
-    guard.push_back(wait.node());
+    guard.push_front(wait.node());
   }
   (void)wait.park(deadline::never(), {});
   return true;
@@ -551,14 +544,16 @@ park::phase thread_pool::core::wait_in_drained(Done done, deadline until, const 
 
 thread_pool_rest thread_pool::core::drain(deadline until, const std::stop_token& stop,
                                           std::source_location site) noexcept {
-  if (pools::works_for(&self_)) fatal("a worker of a thread_pool waits for its own pool to be idle, which cannot come", site);
+  if (pools::works_for(&self_))
+    fatal("a worker of a thread_pool waits for its own pool to be idle, which cannot come", site);
   const park::phase result = wait_in_drained([this] { return idle(); }, until, stop, site);
   if (result == park::phase::granted) return {};
   return what_is_left();
 }
 
 void thread_pool::core::end_all() noexcept {
-  if (pools::works_for(&self_)) fatal("a thread_pool was destroyed by one of its own workers, which would wait for itself");
+  if (pools::works_for(&self_))
+    fatal("a thread_pool was destroyed by one of its own workers, which would wait for itself");
   void* sleepers = nullptr;
   {
     park::queue_guard guard{lock_};

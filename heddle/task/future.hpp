@@ -52,8 +52,6 @@ class state_base {
     if (owners_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
 
-  /// The answer, if it is an exception.
-  [[nodiscard]] const std::exception_ptr& error() const noexcept { return error_; }
   void answer_with(std::exception_ptr error) noexcept {
     error_ = std::move(error);
     answered();
@@ -65,6 +63,11 @@ class state_base {
 
   /// Makes the answer, which has been stored, visible and wakes those who wait. Once.
   void answered() noexcept;
+
+  /// Throws the answer, if it is an exception; the state keeps no share of it, so the reader's thread destroys it.
+  void rethrow() {
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+  }
 
   /// Called by a thread that is about to wait: lets a job that has not begun be run by whom waits for it, if that is
   /// a worker that would have run it anyway.
@@ -107,12 +110,19 @@ class state : public state_base {
  public:
   template <class... Args>
   void answer(Args&&... args) {
-    value_.emplace(std::forward<Args>(args)...);
-    answered();
+    keep(std::forward<Args>(args)...);
+    this->answered();
   }
   T take() {
-    if (error()) std::rethrow_exception(error());
+    this->rethrow();
     return std::move(*value_);
+  }
+
+ protected:
+  /// Stores the value; answered() makes it visible.
+  template <class... Args>
+  void keep(Args&&... args) {
+    value_.emplace(std::forward<Args>(args)...);
   }
 
  private:
@@ -123,9 +133,7 @@ template <>
 class state<void> : public state_base {
  public:
   void answer() noexcept { answered(); }
-  void take() const {
-    if (error()) std::rethrow_exception(error());
-  }
+  void take() { rethrow(); }
 };
 
 template <class T>
@@ -267,9 +275,8 @@ class [[nodiscard]] future {
 /// The other end of a future: gives the answer, once.
 ///
 /// - Answering twice ends the program. [test: future_misuse.answering_twice_is_fatal]
-/// - One allocation holds the answer and all who wait. [test: future.costs_one_allocation]
 ///
-/// Thread-safety: used by one thread at a time.
+/// Cost: one allocation for both ends. Thread-safety: used by one thread at a time.
 template <class T>
 class promise {
   static_assert(!std::is_reference_v<T>, "a promise holds values; hand out a pointer or std::reference_wrapper");

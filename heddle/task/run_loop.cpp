@@ -1,4 +1,5 @@
 #include <heddle/base/fatal.hpp>
+#include <heddle/park/blocking_region.hpp>
 #include <heddle/park/internal/slot.hpp>
 #include <heddle/park/wait.hpp>
 #include <heddle/task/run_loop.hpp>
@@ -61,6 +62,7 @@ work_item* run_loop::take() noexcept {
         return nullptr;
       }
     }
+    const blocking_region region;
     park::thread_wait wait{park::resource::of(resource_kind::join, this, name_), deadline::never(),
                            std::source_location::current()};
     {

@@ -1,0 +1,694 @@
+#include <heddle/exec/thread_pool.hpp>
+
+#include <gtest/gtest.h>
+#include <heddle/park/blocking_region.hpp>
+#include <heddle/sys/compiler.hpp>
+#include <heddle/sys/thread.hpp>
+#include <heddle/task/run_loop.hpp>
+#include <heddle/task/scope.hpp>
+#include <heddle/task/sync_wait.hpp>
+#include <heddle/task/task.hpp>
+#include <heddle/task/this_task.hpp>
+#include <tests/support/misuse.hpp>
+#include <tests/support/tasks.hpp>
+
+#include <atomic>
+#include <latch>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using namespace heddle;
+using namespace std::chrono_literals;
+using thread_pool_misuse = test::misuse;
+using test::eventually;
+
+constexpr bool slow = sys::under_tsan;
+
+/// Occupies workers until it is opened.
+class gate {
+ public:
+  void pass() {
+    entered_.fetch_add(1);
+    opened_.wait();
+  }
+  void open() { opened_.count_down(); }
+  [[nodiscard]] bool entered_by(int count) const {
+    return eventually([&] { return entered_.load() >= count; });
+  }
+
+ private:
+  std::atomic<int> entered_{0};
+  std::latch opened_{1};
+};
+
+struct counting_item : work_item {
+  std::atomic<int> runs{0};
+  std::atomic<int>* total = nullptr;
+  counting_item() {
+    run = [](work_item* item) noexcept {
+      auto* me = static_cast<counting_item*>(item);
+      std::atomic<int>* const sum = me->total;
+      me->runs.fetch_add(1);
+      sum->fetch_add(1);
+    };
+  }
+};
+
+TEST(thread_pool, runs_every_item_once) {
+  constexpr int posters = 4;
+  constexpr int each = slow ? 20'000 : 100'000;
+  std::atomic<int> total{0};
+  std::vector<std::vector<counting_item>> items(posters);
+  {
+    thread_pool pool{{.threads = 3}};
+    std::vector<std::thread> threads;
+    for (auto& mine : items) {
+      mine = std::vector<counting_item>(each);
+      threads.emplace_back([&mine, &pool, &total] {
+        for (counting_item& item : mine) {
+          item.total = &total;
+          pool.post(item);
+        }
+      });
+    }
+    for (std::thread& t : threads) t.join();
+  }
+  EXPECT_EQ(total.load(), posters * each);
+  for (const auto& mine : items) {
+    for (const counting_item& item : mine) ASSERT_EQ(item.runs.load(), 1);
+  }
+}
+
+TEST(thread_pool, a_job_answers_by_its_future) {
+  thread_pool pool{{.threads = 2, .name = "weavers"}};
+  EXPECT_EQ(pool.submit([] { return 6 * 7; }).get(), 42);
+  EXPECT_EQ(pool.submit([](std::unique_ptr<int> p, int add) { return *p + add; }, std::make_unique<int>(1), 2).get(),
+            3);
+  EXPECT_THROW(pool.submit([] { throw std::out_of_range{"seven"}; }).get(), std::out_of_range);
+  EXPECT_EQ(pool.submit([] { return thread_pool::current()->name(); }).get(), std::string{"weavers"});
+  EXPECT_EQ(thread_pool::current(), nullptr);
+  const thread_pool_stats stats = pool.stats();
+  EXPECT_EQ(stats.waits, 4U);
+  EXPECT_GT(stats.total_wait.count(), 0);
+  EXPECT_GE(stats.longest_wait, stats.total_wait / 4);
+}
+
+TEST(thread_pool, workers_are_named_after_it) {
+  thread_pool pool{{.threads = 1, .name = "loom"}};
+  EXPECT_EQ(pool.submit([] {
+                  char name[16] = {};
+                  sys::thread_name(name, sizeof name);
+                  return std::string{name};
+                })
+                .get(),
+            "loom-0");
+}
+
+TEST(thread_pool, captures_are_gone_before_the_answer) {
+  thread_pool pool{{.threads = 2}};
+  for (int i = 0; i < 1'000; ++i) {
+    auto shared = std::make_shared<int>(i);
+    auto f = pool.submit([shared, i] {
+      if (i % 2 != 0) throw std::runtime_error{"odd"};
+      return *shared;
+    });
+    (void)f.wait_until({});
+    ASSERT_EQ(shared.use_count(), 1);
+  }
+}
+
+TEST(thread_pool, idle_workers_steal) {
+  thread_pool pool{{.threads = 2}};
+  gate held;
+  std::atomic<int> done{0};
+  pool.post([&] {
+    for (int i = 0; i < 100; ++i) pool.post([&] { done.fetch_add(1); });
+    held.pass();  // its own queue is full of work that only the other worker can do
+  });
+  EXPECT_TRUE(eventually([&] { return done.load() == 100; }));
+  EXPECT_GE(pool.stats().stolen, 50U);
+  held.open();
+}
+
+TEST(thread_pool, sleeps_while_nothing_is_queued) {
+  thread_pool pool{{.threads = 4}};
+  EXPECT_TRUE(pool.drain_until({}).empty());
+  const std::uint64_t before = pool.stats().wakes;
+  EXPECT_EQ(pool.stats().sleeping, 4U);
+  for (int i = 1; i <= 20; ++i) {
+    pool.submit([] {}).get();
+    EXPECT_TRUE(pool.drain_until({}).empty());
+    EXPECT_EQ(pool.stats().wakes, before + static_cast<std::uint64_t>(i)) << "one job wakes one worker";
+  }
+}
+
+// One item at a time, so that the workers go to sleep again and again; and bursts, so that they wake each other.
+TEST(thread_pool, no_wake_up_is_lost) {
+  thread_pool pool{{.threads = 3}};
+  constexpr int rounds = slow ? 5'000 : 30'000;
+  for (int i = 0; i < rounds; ++i) {
+    std::atomic<int> done{0};
+    const int burst = i % 5;
+    for (int k = 0; k < burst; ++k) {
+      pool.post([&] {
+        pool.post([&] { done.fetch_add(1); });
+        done.fetch_add(1);
+      });
+    }
+    while (done.load() != 2 * burst) std::this_thread::yield();
+  }
+}
+
+int sum_by_halves(thread_pool& pool, int from, int to) {
+  if (to - from == 1) return from;
+  const int middle = from + (to - from) / 2;
+  auto left = pool.submit([&, from, middle] { return sum_by_halves(pool, from, middle); });
+  const int right = sum_by_halves(pool, middle, to);
+  return left.get() + right;
+}
+
+TEST(thread_pool, jobs_wait_for_jobs_of_their_own) {
+  for (const unsigned threads : {1U, 2U, 4U}) {
+    thread_pool pool{{.threads = threads, .spare_threads = 1024}};
+    EXPECT_EQ(pool.submit([&] { return sum_by_halves(pool, 0, 4'096); }).get(), 4'096 * 4'095 / 2);
+  }
+}
+
+TEST(thread_pool, a_job_that_is_waited_for_in_a_worker_runs_there) {
+  thread_pool pool{{.threads = 1, .spare_threads = 0}};
+  const auto same = pool.submit([&] {
+                          const auto me = std::this_thread::get_id();
+                          return pool.submit([me] { return std::this_thread::get_id() == me; }).get();
+                        })
+                        .get();
+  EXPECT_TRUE(same);
+}
+
+TEST(thread_pool, a_blocked_worker_is_replaced) {
+  thread_pool pool{{.threads = 2}};
+  promise<int> p[2];
+  std::atomic<int> got{0};
+  for (promise<int>& each : p) {
+    pool.post([&got, f = each.get_future()]() mutable { got.fetch_add(f.get()); });
+  }
+  EXPECT_TRUE(eventually([&] { return pool.stats().blocked == 2; }));
+  EXPECT_EQ(pool.stats().threads, 2U) << "nothing is queued, so nobody is replaced";
+  pool.submit([] {}).get();
+  EXPECT_EQ(pool.stats().threads, 3U);
+  pool.submit([&] {
+        for (promise<int>& each : p) each.set_value(1);
+      })
+      .get();
+  EXPECT_TRUE(eventually([&] { return got.load() == 2; }));
+  EXPECT_TRUE(pool.drain_until({}).empty());
+}
+
+TEST(thread_pool, blocking_while_work_is_queued_brings_in_another) {
+  thread_pool pool{{.threads = 1}};
+  gate held;
+  promise<void> p;
+  auto blocked = pool.submit([&, f = p.get_future()]() mutable {
+    held.pass();
+    f.get();
+  });
+  EXPECT_TRUE(held.entered_by(1));
+  auto behind = pool.submit([&] { p.set_value(); });
+  held.open();
+  blocked.get();
+  behind.get();
+}
+
+TEST(thread_pool, no_more_than_its_threads_work_once_the_blocked_are_back) {
+  thread_pool pool{{.threads = 2}};
+  for (int round = 0; round < 20; ++round) {
+    std::vector<promise<void>> p(6);
+    for (auto& each : p) pool.post([f = each.get_future()]() mutable { f.get(); });
+    EXPECT_TRUE(eventually([&] { return pool.stats().blocked == 6; }));
+    for (auto& each : p) each.set_value();
+    EXPECT_TRUE(pool.drain_until({}).empty());
+    std::atomic<int> now{0};
+    std::atomic<int> most{0};
+    for (int i = 0; i < 200; ++i) {
+      pool.post([&] {
+        const int active = now.fetch_add(1) + 1;
+        int seen = most.load();
+        while (active > seen && !most.compare_exchange_weak(seen, active)) {
+        }
+        std::this_thread::yield();
+        now.fetch_sub(1);
+      });
+    }
+    EXPECT_TRUE(pool.drain_until({}).empty());
+    EXPECT_LE(most.load(), 2);
+  }
+  EXPECT_LE(pool.stats().started, 8U);
+}
+
+// --- the bounded queue ---
+
+TEST(thread_pool, a_full_queue_blocks) {
+  thread_pool pool{{.threads = 1, .queue_capacity = 2}};
+  gate held;
+  pool.post([&] { held.pass(); });
+  ASSERT_TRUE(held.entered_by(1));
+  std::vector<int> order;
+  std::vector<future<void>> answers;
+  for (int i = 0; i < 2; ++i) answers.push_back(pool.submit([&order, i] { order.push_back(i); }));
+  std::atomic<bool> through{false};
+  std::thread third{[&] {
+    auto f = pool.submit([&order] { order.push_back(2); });
+    through = true;
+    f.get();
+  }};
+  EXPECT_TRUE(eventually([&] { return pool.stats().waiting == 1; }));
+  EXPECT_FALSE(through.load());
+  EXPECT_EQ(pool.stats().queued, 2U);
+  held.open();
+  third.join();
+  for (auto& f : answers) f.get();
+  EXPECT_EQ(order, (std::vector{0, 1, 2}));
+}
+
+TEST(thread_pool, waiting_for_room_ends_by_deadline_and_stop) {
+  thread_pool pool{{.threads = 1, .queue_capacity = 1}};
+  gate held;
+  pool.post([&] { held.pass(); });
+  ASSERT_TRUE(held.entered_by(1));
+  auto queued = pool.submit([] {});
+  auto shared = std::make_shared<int>(0);
+  std::atomic<bool> called{false};
+  const auto job = [&called, shared] { called = true; };
+  EXPECT_EQ(pool.submit_until(deadline::after(1ms), {}, job).error(), wait_error::timeout);
+  EXPECT_EQ(pool.submit_until(deadline::after(-1s), {}, job).error(), wait_error::timeout);
+  std::stop_source stop;
+  std::thread stopper{[&] {
+    EXPECT_TRUE(eventually([&] { return pool.stats().waiting == 1; }));
+    stop.request_stop();
+  }};
+  EXPECT_EQ(pool.submit_until({}, stop.get_token(), job).error(), wait_error::stopped);
+  stopper.join();
+  EXPECT_EQ(pool.stats().waiting, 0U);
+  EXPECT_EQ(shared.use_count(), 2) << "a job that was not taken is destroyed";
+  held.open();
+  queued.get();
+  EXPECT_TRUE(pool.drain_until({}).empty());
+  EXPECT_FALSE(called.load());
+}
+
+TEST(thread_pool, a_full_queue_lets_the_caller_run) {
+  thread_pool pool{{.threads = 1, .queue_capacity = 1, .on_full = when_full::caller_runs}};
+  gate held;
+  pool.post([&] { held.pass(); });
+  ASSERT_TRUE(held.entered_by(1));
+  auto queued = pool.submit([] {});
+  EXPECT_EQ(pool.submit([] { return std::this_thread::get_id(); }).get(), std::this_thread::get_id());
+  EXPECT_EQ(pool.stats().caller_ran, 1U);
+  held.open();
+  queued.get();
+}
+
+job_refused::reason refusal_of(future<void>& f) {
+  try {
+    f.get();
+  } catch (const job_refused& refused) {
+    return refused.why();
+  }
+  throw std::logic_error{"the job was not refused"};
+}
+
+TEST(thread_pool, a_full_queue_discards_the_oldest) {
+  thread_pool pool{{.threads = 1, .queue_capacity = 2, .on_full = when_full::discard_oldest}};
+  gate held;
+  pool.post([&] { held.pass(); });
+  ASSERT_TRUE(held.entered_by(1));
+  std::vector<future<void>> f;
+  for (int i = 0; i < 3; ++i) f.push_back(pool.submit([] {}));
+  EXPECT_EQ(refusal_of(f[0]), job_refused::reason::discarded);
+  EXPECT_FALSE(f[1].is_ready());
+  held.open();
+  f[1].get();
+  f[2].get();
+  EXPECT_EQ(pool.stats().discarded, 1U);
+}
+
+TEST(thread_pool, a_full_queue_rejects) {
+  thread_pool pool{{.threads = 1, .queue_capacity = 1, .on_full = when_full::reject}};
+  gate held;
+  pool.post([&] { held.pass(); });
+  ASSERT_TRUE(held.entered_by(1));
+  std::vector<future<void>> f;
+  for (int i = 0; i < 2; ++i) f.push_back(pool.submit([] {}));
+  EXPECT_EQ(refusal_of(f[1]), job_refused::reason::full);
+  held.open();
+  f[0].get();
+  EXPECT_EQ(pool.stats().rejected, 1U);
+}
+
+// Submitters that block, give up, are stopped; a small queue; every job that was taken runs once, no other.
+TEST(thread_pool, a_small_queue_keeps_its_promises_under_load) {
+  thread_pool pool{{.threads = 2, .queue_capacity = 3}};
+  constexpr int submitters = 4;
+  constexpr int each = slow ? 2'000 : 20'000;
+  std::atomic<int> ran{0};
+  std::atomic<int> taken{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < submitters; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < each; ++i) {
+        const deadline until = i % 3 == 0 ? deadline::after(std::chrono::nanoseconds{i % 20'000}) : deadline::never();
+        if (pool.submit_until(until, {}, [&] { ran.fetch_add(1); })) taken.fetch_add(1);
+      }
+    });
+  }
+  for (std::thread& t : threads) t.join();
+  EXPECT_TRUE(pool.drain_until({}).empty());
+  EXPECT_EQ(ran.load(), taken.load());
+  EXPECT_GE(taken.load(), submitters * each * 2 / 3);
+}
+
+// --- the end ---
+
+TEST(thread_pool, the_destructor_runs_what_is_queued) {
+  std::atomic<int> ran{0};
+  {
+    thread_pool pool{{.threads = 2}};
+    for (int i = 0; i < 1'000; ++i) {
+      pool.post([&] {
+        ran.fetch_add(1);
+        pool.post([&] { ran.fetch_add(1); });
+      });
+    }
+  }
+  EXPECT_EQ(ran.load(), 2'000);
+}
+
+TEST(thread_pool, may_be_made_and_destroyed_at_once) {
+  for (int i = 0; i < 200; ++i) {
+    const thread_pool pool{{.threads = 3}};
+  }
+}
+
+TEST(thread_pool, may_be_destroyed_as_soon_as_the_last_item_has_run) {
+  for (int i = 0; i < (slow ? 500 : 3'000); ++i) {
+    auto pool = std::make_unique<thread_pool>(thread_pool::options{.threads = 2});
+    promise<void> p;
+    auto f = p.get_future();
+    std::thread poster{[&p, &where = *pool] { where.post([&p] { p.set_value(); }); }};
+    f.get();
+    pool.reset();  // the poster may still be on its way out of post()
+    poster.join();
+  }
+}
+
+TEST(thread_pool, every_future_gets_an_answer) {
+  std::vector<future<int>> answers;
+  {
+    thread_pool pool{{.threads = 2}};
+    gate held;
+    for (int i = 0; i < 2; ++i) pool.post([&] { held.pass(); });
+    EXPECT_TRUE(held.entered_by(2));
+    for (int i = 0; i < 100; ++i) answers.push_back(pool.submit([i] { return i; }));
+    pool.abandon();
+    answers.push_back(pool.submit([] { return 1; }));
+    held.open();
+  }
+  for (auto& f : answers) {
+    EXPECT_TRUE(f.is_ready());
+    EXPECT_THROW((void)f.get(), job_refused);
+  }
+}
+
+TEST(thread_pool, abandon_answers_what_has_not_begun) {
+  thread_pool pool{{.threads = 1}};
+  gate held;
+  auto begun = pool.submit([&] { held.pass(); });
+  ASSERT_TRUE(held.entered_by(1));
+  auto queued = pool.submit([] {});
+  std::atomic<bool> called{false};
+  pool.post([&] { called = true; });
+  std::atomic<int> total{0};
+  counting_item item;
+  item.total = &total;
+  pool.post(item);
+  pool.abandon();
+  held.open();
+  begun.get();
+  EXPECT_EQ(refusal_of(queued), job_refused::reason::abandoned);
+  EXPECT_TRUE(eventually([&] { return total.load() == 1; })) << "posted items still run";
+  EXPECT_TRUE(pool.drain_until({}).empty());
+  EXPECT_FALSE(called.load());
+}
+
+TEST(thread_pool, drain_waits_for_what_runs) {
+  thread_pool pool{{.threads = 1}};
+  gate held;
+  std::atomic<bool> ended{false};
+  pool.post([&] {
+    held.pass();
+    ended = true;
+  });
+  ASSERT_TRUE(held.entered_by(1));
+  std::thread opens{[&] {
+    EXPECT_TRUE(test::waited_for(pool));
+    held.open();
+  }};
+  EXPECT_TRUE(pool.drain_until({}).empty());
+  EXPECT_TRUE(ended.load());
+  opens.join();
+}
+
+TEST(thread_pool, drain_says_what_is_left) {
+  thread_pool pool{{.threads = 1}};
+  gate held;
+  pool.post([&] { held.pass(); });
+  ASSERT_TRUE(held.entered_by(1));
+  for (int i = 0; i < 3; ++i) pool.post([] {});
+  const thread_pool_rest left = pool.drain_until(deadline::after(1ms));
+  EXPECT_EQ(left.queued, 3U);
+  EXPECT_EQ(left.running, 1U);
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_FALSE(pool.drain_until({}, stop.get_token()).empty());
+  held.open();
+  EXPECT_TRUE(pool.drain_until({}).empty());
+}
+
+TEST(thread_pool, what_a_posted_function_throws_is_reported) {
+  std::atomic<int> told{0};
+  thread_pool pool{{.threads = 1, .on_exception = [&](std::exception_ptr e) {
+                      told.fetch_add(1);
+                      std::rethrow_exception(e);  // a handler that throws ends nothing, either
+                    }}};
+  testing::internal::CaptureStderr();
+  pool.post([] { throw std::runtime_error{"a thread snapped"}; });
+  EXPECT_TRUE(pool.drain_until({}).empty());
+  EXPECT_EQ(told.load(), 1);
+  EXPECT_EQ(pool.stats().uncaught, 1U);
+  thread_pool silent{{.threads = 1, .name = "looms"}};
+  silent.post([] { throw std::runtime_error{"a shuttle flew"}; });
+  silent.post([] { throw 7; });
+  EXPECT_TRUE(silent.drain_until({}).empty());
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_NE(log.find("pool looms: a shuttle flew"), std::string::npos) << log;
+  EXPECT_EQ(silent.stats().uncaught, 2U);
+}
+
+// --- tasks ---
+
+struct where_it_ran {
+  thread_pool* fn = nullptr;
+  executor* task = nullptr;
+};
+
+task<where_it_ran> runs_there(thread_pool& pool) {
+  where_it_ran seen;
+  const auto before = std::this_thread::get_id();
+  seen.fn = co_await pool.run([] { return thread_pool::current(); });
+  seen.task = &co_await this_task::current_executor();
+  EXPECT_EQ(std::this_thread::get_id(), before);
+  co_return seen;
+}
+
+TEST(thread_pool, run_resumes_the_task_on_its_own_executor) {
+  thread_pool pool{{.threads = 2}};
+  const where_it_ran seen = sync_wait(runs_there(pool));
+  EXPECT_EQ(seen.fn, &pool);
+  EXPECT_NE(seen.task, &pool);
+}
+
+task<void> throws_there(thread_pool& pool) {
+  co_await pool.run([] { throw std::out_of_range{"seven"}; });
+}
+
+TEST(thread_pool, run_carries_exceptions) {
+  thread_pool pool{{.threads = 2}};
+  EXPECT_THROW(sync_wait(throws_there(pool)), std::out_of_range);
+}
+
+task<int> runs_many(thread_pool& pool, int count) {
+  int sum = 0;
+  for (int i = 0; i < count; ++i) sum += co_await pool.run([&sum, i] { return sum >= 0 ? i : 0; });
+  co_return sum;
+}
+
+TEST(thread_pool, run_many_times_from_many_tasks) {
+  thread_pool pool{{.threads = 2}};
+  constexpr int count = slow ? 500 : 5'000;
+  std::vector<test::started<int>> tasks;
+  test::loop_thread loop;
+  for (int i = 0; i < 8; ++i) tasks.emplace_back(i % 2 == 0 ? loop.where() : pool, runs_many(pool, count));
+  for (auto& each : tasks) {
+    ASSERT_TRUE(each.ends());
+    EXPECT_EQ(each.value(), count * (count - 1) / 2);
+  }
+}
+
+task<void> runs_flag(thread_pool& pool, std::atomic<bool>& called) {
+  co_await pool.run([&] { called = true; });
+}
+
+TEST(thread_pool, run_skips_what_was_stopped) {
+  thread_pool pool{{.threads = 1}};
+  gate held;
+  pool.post([&] { held.pass(); });
+  ASSERT_TRUE(held.entered_by(1));
+  std::atomic<bool> called{false};
+  test::loop_thread loop;
+  test::started<void> waiting{loop.where(), runs_flag(pool, called)};
+  EXPECT_TRUE(eventually([&] { return pool.stats().queued == 1; }));
+  waiting.stop();
+  EXPECT_FALSE(waiting.has_ended()) << "the frame must stay as long as the pool refers to it";
+  held.open();
+  ASSERT_TRUE(waiting.ends());
+  EXPECT_TRUE(waiting.was_stopped());
+  EXPECT_FALSE(called.load());
+}
+
+task<void> runs_gate(thread_pool& pool, gate& held, std::atomic<bool>& went_on) {
+  co_await pool.run([&] { held.pass(); });
+  went_on = true;
+}
+
+TEST(thread_pool, run_awaits_the_end_of_what_has_begun_whatever_stops) {
+  thread_pool pool{{.threads = 1}};
+  gate held;
+  std::atomic<bool> went_on{false};
+  test::loop_thread loop;
+  test::started<void> waiting{loop.where(), runs_gate(pool, held, went_on)};
+  ASSERT_TRUE(held.entered_by(1));
+  waiting.stop();
+  EXPECT_FALSE(waiting.has_ended());
+  held.open();
+  ASSERT_TRUE(waiting.ends());
+  EXPECT_TRUE(went_on.load());
+}
+
+TEST(thread_pool, run_tells_the_task_that_the_pool_was_abandoned) {
+  thread_pool pool{{.threads = 1}};
+  pool.abandon();
+  EXPECT_THROW(sync_wait(throws_there(pool)), job_refused);
+}
+
+task<int> hops(thread_pool& pool, executor& home, int times) {
+  int there = 0;
+  for (int i = 0; i < times; ++i) {
+    co_await this_task::resume_on(pool);
+    if (thread_pool::current() == &pool) ++there;
+    co_await this_task::resume_on(home);
+    if (thread_pool::current() == nullptr) ++there;
+  }
+  co_return there;
+}
+
+TEST(thread_pool, tasks_move_to_it_and_away) {
+  thread_pool pool{{.threads = 2}};
+  test::loop_thread home;
+  constexpr int times = slow ? 500 : 5'000;
+  test::started<int> hopper{home.where(), hops(pool, home.where(), times)};
+  ASSERT_TRUE(hopper.ends());
+  EXPECT_EQ(hopper.value(), 2 * times);
+}
+
+task<void> yields(std::atomic<int>& sum, int times) {
+  for (int i = 0; i < times; ++i) co_await this_task::yield();
+  sum.fetch_add(1);
+}
+
+TEST(thread_pool, many_tasks_take_turns) {
+  std::atomic<int> sum{0};
+  thread_pool pool{{.threads = 3}};
+  std::vector<test::started<void>> tasks;
+  for (int i = 0; i < 500; ++i) tasks.emplace_back(pool, yields(sum, slow ? 20 : 200));
+  for (auto& each : tasks) ASSERT_TRUE(each.ends());
+  EXPECT_EQ(sum.load(), 500);
+}
+
+task<int> answers_from_a_worker(thread_pool& pool) {
+  co_await this_task::resume_on(pool);
+  // Blocks the worker, in a task of its own: the pool's only thread must be replaced for the inner run() to go on.
+  co_return sync_wait(runs_many(pool, 10));
+}
+
+TEST(thread_pool, a_task_may_wait_for_a_task_in_a_worker) {
+  thread_pool pool{{.threads = 1}};
+  EXPECT_EQ(sync_wait(answers_from_a_worker(pool)), 45);
+}
+
+// --- blocking_region ---
+
+struct counting_observer final : blocking_observer {
+  int before = 0;
+  int after = 0;
+  void before_blocking() noexcept override { ++before; }
+  void after_blocking() noexcept override { ++after; }
+};
+
+TEST(blocking_region, only_the_outermost_is_told) {
+  counting_observer told;
+  blocking_observer::watch_this_thread(&told);
+  {
+    const blocking_region outer;
+    EXPECT_EQ(told.before, 1);
+    {
+      const blocking_region inner;
+      EXPECT_EQ(told.before, 1);
+    }
+    EXPECT_EQ(told.after, 0);
+  }
+  EXPECT_EQ(told.after, 1);
+  blocking_observer::watch_this_thread(nullptr);
+  const blocking_region alone;
+  EXPECT_EQ(told.before, 1);
+}
+
+// --- misuse ---
+
+TEST_F(thread_pool_misuse, a_worker_that_waits_for_idleness_is_fatal) {
+  EXPECT_DEATH(
+      {
+        thread_pool pool{{.threads = 1}};
+        pool.submit([&] { (void)pool.drain_until({}); }).get();
+      },
+      "a worker of a thread_pool waits for its own pool");
+}
+
+TEST_F(thread_pool_misuse, a_worker_that_destroys_its_pool_is_fatal) {
+  EXPECT_DEATH(
+      {
+        auto* pool = new thread_pool{{.threads = 1}};
+        pool->submit([pool] { delete pool; }).get();
+      },
+      "destroyed by one of its own workers");
+}
+
+TEST_F(thread_pool_misuse, a_queue_without_room_is_fatal) {
+  EXPECT_DEATH(thread_pool({.threads = 1, .queue_capacity = 0}), "queue_capacity");
+}
+
+}  // namespace
