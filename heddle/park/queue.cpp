@@ -57,27 +57,39 @@ slot* queue_guard::after(const slot& s) const noexcept {
   return s.next == (head_ & queue::index_mask) ? nullptr : &slot_at(s.next);
 }
 
-void queue_guard::link_before_first(slot& s, slot* front) noexcept {
+void queue_guard::link_before(slot& s, slot* other) noexcept {
   s.queued = true;
-  if (front == nullptr) {
+  if (other == nullptr) {
     s.next = s.previous = s.index;
     set_first(s.index);
     return;
   }
-  s.next = front->index;
-  s.previous = front->previous;
-  slot_at(front->previous).next = s.index;
-  front->previous = s.index;
+  s.next = other->index;
+  s.previous = other->previous;
+  slot_at(other->previous).next = s.index;
+  other->previous = s.index;
   const executor* own = s.item != nullptr ? s.runs_on : nullptr;
-  const executor* theirs = front->item != nullptr ? front->runs_on : nullptr;
+  const executor* theirs = other->item != nullptr ? other->runs_on : nullptr;
   if (own != theirs) head_ |= queue::mixed_bit;
 }
 
-void queue_guard::push_back(slot& s) noexcept { link_before_first(s, first()); }
+void queue_guard::push_back(slot& s) noexcept { link_before(s, first()); }
 
 void queue_guard::push_front(slot& s) noexcept {
-  link_before_first(s, first());
+  link_before(s, first());
   set_first(s.index);
+}
+
+void queue_guard::push_by_age(slot& s) noexcept {
+  slot* younger = first();
+  while (younger != nullptr && younger->since_ns <= s.since_ns) younger = after(*younger);
+  if (younger == first()) {
+    push_front(s);
+  } else if (younger == nullptr) {
+    push_back(s);
+  } else {
+    link_before(s, younger);
+  }
 }
 
 void queue_guard::remove(slot& s) noexcept {

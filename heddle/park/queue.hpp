@@ -57,6 +57,8 @@ class queue_guard {
   [[nodiscard]] slot* after(const slot& s) const noexcept;
   void push_back(slot& s) noexcept;
   void push_front(slot& s) noexcept;
+  /// Puts `s` back by its age, before all whose wait began later. Costs a look at each older one.
+  void push_by_age(slot& s) noexcept;
   /// Takes `s` out; nothing happens if it does not stand in the queue.
   void remove(slot& s) noexcept;
 
@@ -64,7 +66,7 @@ class queue_guard {
   [[nodiscard]] bool mixed() const noexcept { return (head_ & queue::mixed_bit) != 0; }
 
  private:
-  void link_before_first(slot& s, slot* front) noexcept;
+  void link_before(slot& s, slot* other) noexcept;  // null: the queue is empty
   void set_first(std::uint32_t index) noexcept { head_ = (head_ & ~queue::index_mask) | index; }
 
   queue* queue_;

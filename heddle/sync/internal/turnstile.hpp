@@ -18,7 +18,7 @@
 //       unless in_flight says that somebody is on the way.
 //   I3  A woken waiter always tries before it looks at its deadline. If it takes the value and more is left, it wakes
 //       the next (semaphore). If it fails, somebody holds the value, and in_flight is cleared so that giving it back
-//       wakes again; the waiter stands at the front, with the age it had.
+//       wakes again; the waiter stands in the queue again where its age puts it, so at the front if it is the oldest.
 //   I4  A thread that has been woken will run. A task may not, for as long as its executor is busy: so if waiters of
 //       other executors stand behind it, in_flight is not set for it, and the clock wakes the next one after 1 ms.
 //       A newcomer that queues up behind a task in flight clears in_flight, since it may depend on another executor:
@@ -188,7 +188,7 @@ class turnstile {
           recheck = barred || (flags & starving_bit) != 0 ? deadline::at_ns(sys::steady_now_ns() + patience_ns)
                                                           : deadline::never();
           if (how == attempt::newcomer) guard.push_back(node);
-          if (how == attempt::woken) guard.push_front(node);  // I3
+          if (how == attempt::woken) guard.push_by_age(node);  // I3
           waits = true;
           pass_on = how == attempt::recheck && barred && Rule::take(seen >> value_shift, node.amount, after);  // I4
         }
