@@ -61,13 +61,13 @@ struct sqlite_store::state {
   executor& blocking;
   std::string instance = sys::random_id();
   claim_file claim;  // before the connections: let go of after they are closed
+  std::optional<group_writer> writer;  // closed last, so that its connection can empty the write-ahead log
   semaphore permits;
   mutex idle_mutex{"idle store readers"};
   std::vector<std::unique_ptr<sql_connection>> idle;  // under idle_mutex
   std::atomic<std::uint64_t> reads{0};
   std::atomic<std::uint64_t> reads_now{0};
   std::atomic<std::uint64_t> most_reads{0};
-  std::optional<group_writer> writer;
 
   void read(store_job<sql_view>& job) noexcept;
 };
