@@ -56,7 +56,9 @@ class recv_many_awaiter;
 /// - It may be destroyed as soon as the last item has been received.
 ///   [test: channel.may_be_destroyed_after_the_last_receive]
 /// - If moving an item throws, the exception reaches the one whose operation it was, and nobody else notices; the item
-///   is as its move left it, and has not gone through. [test: channel.a_throwing_move_hurts_only_its_own_operation]
+///   is as its move left it, and has not gone through.
+///   [test: channel.each_move_of_a_send_may_throw, channel.each_move_of_a_receive_may_throw,
+///   channel.a_move_out_of_a_waiting_sender_that_throws_is_the_senders]
 /// - Destroying it while somebody waits ends the program.
 ///   [test: channel_misuse.destroying_what_is_waited_for_is_fatal]
 ///
@@ -387,7 +389,7 @@ std::size_t channel<T>::take_more(std::vector<T>& out, std::size_t max) {
     }
     drop_oldest();
   }
-  refill(guard, to_wake);
+  if (taken > 0) refill(guard, to_wake);  // else receivers may wait, and no sender does
   return taken;
 }
 

@@ -45,6 +45,7 @@ enum class attempt : std::uint8_t {
   return wait_error::timeout;
 }
 
+class line;
 class wakes;
 
 /// One send or receive that may wait. Lies in the frame of whoever waits; while it stands in the line it belongs to
@@ -69,6 +70,8 @@ class operation {
 
  private:
   friend class wakes;
+  friend class line;
+
   bool receives_;
   std::exception_ptr error_;
   operation* next_ = nullptr;  // in a list of wakes, between claim and publish
