@@ -3,6 +3,8 @@
 #include <heddle/io/internal/loop_core.hpp>
 #include <heddle/park/internal/slot.hpp>
 
+#include <utility>
+
 namespace heddle::io {
 
 handle_wait::handle_wait(resource_kind kind, const char* name, loop_core* core, handle* watched, side which,
@@ -50,11 +52,12 @@ bool handle_wait::stand(bool even_if_ready) noexcept {
   return true;
 }
 
-bool handle_wait::try_or_stand() noexcept {
+bool handle_wait::try_or_stand(bool after_a_claim) noexcept {
   for (;;) {
     const progress how = try_once();
     if (how == progress::done) return false;
     if (how == progress::paused) retry_ = deadline::after(pause);
+    if (std::exchange(after_a_claim, false)) rearm();
     if (stand(how == progress::paused)) break;
   }
   set_timer();
@@ -62,7 +65,7 @@ bool handle_wait::try_or_stand() noexcept {
 }
 
 bool handle_wait::enqueue() noexcept {
-  if (!gives_way_) return try_or_stand();
+  if (!gives_way_) return try_or_stand(false);
   gives_way_ = false;
   (void)stand(true);
   set_timer();
@@ -87,8 +90,7 @@ park::task_wait::step handle_wait::claimed(park::phase result) noexcept {
   }
   if (result == park::phase::woken || (result == park::phase::timed_out && !until().has_passed())) {
     retry_ = deadline::never();
-    rearm();
-    if (try_or_stand()) return step::wait;
+    if (try_or_stand(true)) return step::wait;
     watched_side().occupant.store(nullptr, std::memory_order_release);
     return step::resume;
   }

@@ -56,7 +56,7 @@ class handle_wait : public park::task_wait {
   void refused(park::phase result) noexcept final;
   [[nodiscard]] progress try_once() noexcept;
   [[nodiscard]] bool stand(bool even_if_ready) noexcept;
-  [[nodiscard]] bool try_or_stand() noexcept;
+  [[nodiscard]] bool try_or_stand(bool after_a_claim) noexcept;
   void set_timer() noexcept;
 
   loop_core* core_;

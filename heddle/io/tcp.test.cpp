@@ -396,6 +396,67 @@ TEST(tcp, a_write_that_timed_out_says_how_much_was_written) {
   });
 }
 
+// Reads all, although every read may be ended early by a deadline or by a stop from another thread.
+task<std::size_t> count_pattern_with_interruptions(tcp_stream& from, std::atomic<std::stop_source*>& current,
+                                                   std::size_t& interruptions) {
+  std::vector<std::byte> buffer(1000);
+  std::size_t at = 0;
+  for (;;) {
+    std::stop_source source;
+    current.store(&source);
+    const auto got = co_await from.read_some(buffer, deadline::after(300us), source.get_token());
+    while (current.exchange(nullptr) == nullptr) std::this_thread::yield();  // the other thread is using it
+    if (!got) {
+      EXPECT_TRUE(got.error().kind == io_errc::timeout || got.error().kind == io_errc::stopped);
+      ++interruptions;
+      continue;
+    }
+    if (*got == 0) co_return at;
+    for (std::size_t i = 0; i < *got; ++i) {
+      if (buffer[i] != pattern(at + i)) throw std::runtime_error{"a wrong byte at " + std::to_string(at + i)};
+    }
+    at += *got;
+  }
+}
+
+TEST(tcp, stops_and_deadlines_that_race_with_bytes_lose_none) {
+  on_a_link([](link& over) -> task<void> {
+    pair ends = co_await over.connect();
+    std::atomic<std::stop_source*> current{nullptr};
+    std::atomic<bool> done{false};
+    std::thread stopper{[&] {
+      while (!done.load()) {
+        if (std::stop_source* source = current.exchange(nullptr); source != nullptr) {
+          source->request_stop();
+          current.store(source);
+        }
+        std::this_thread::yield();
+      }
+    }};
+    constexpr std::size_t rounds = 2000;
+    constexpr std::size_t step = 500;
+    std::size_t interruptions = 0;
+    std::size_t counted = 0;
+    co_await with_scope([&](scope& s) -> task<void> {
+      s.spawn([](link& on, tcp_stream& to) -> task<void> {
+        std::array<std::byte, step> chunk;
+        for (std::size_t round = 0; round < rounds; ++round) {
+          for (std::size_t i = 0; i < step; ++i) chunk[i] = pattern(round * step + i);
+          EXPECT_TRUE(co_await to.write_all(chunk));
+          if (round % 50 == 0) co_await on.loop.sleep_for(1ms);
+          co_await this_task::yield();
+        }
+        EXPECT_TRUE(to.shutdown_write());
+      }(over, ends.here));
+      counted = co_await count_pattern_with_interruptions(ends.there, current, interruptions);
+    });
+    done.store(true);
+    stopper.join();
+    EXPECT_EQ(counted, rounds * step);
+    EXPECT_GT(interruptions, 0U);
+  });
+}
+
 TEST(tcp, a_waiting_read_shows_in_the_snapshot) {
   on_a_link([](link& over) -> task<void> {
     pair ends = co_await over.connect();
@@ -495,6 +556,25 @@ TEST(tcp, closing_a_listener_wakes_the_acceptor) {
       EXPECT_EQ((co_await over.listener.accept()).error().kind, io_errc::closed);
     });
     EXPECT_FALSE(over.listener.is_open());
+  });
+}
+
+TEST(tcp, a_connection_that_broke_off_early_does_no_harm) {
+  on_a_link([](link& over) -> task<void> {
+    tcp_stream early = (co_await tcp_stream::connect(over.loop, "127.0.0.1", over.listener.port())).value();
+    early.abort();
+    tcp_stream here = (co_await tcp_stream::connect(over.loop, "127.0.0.1", over.listener.port())).value();
+    EXPECT_TRUE(co_await here.write_all(bytes("alive")));
+    tcp_stream there = (co_await over.listener.accept()).value();
+    std::array<std::byte, 8> buffer;
+    const auto got = co_await there.read_some(buffer);
+    if (got) {  // the first was passed over
+      EXPECT_EQ(*got, 5U);
+      co_return;
+    }
+    EXPECT_EQ(got.error().kind, io_errc::reset);
+    there = (co_await over.listener.accept()).value();
+    EXPECT_EQ(co_await read_exactly(there, 5), "alive");
   });
 }
 

@@ -12,8 +12,10 @@ class accept_awaiter;
 /// - A port that somebody else listens on gives address_in_use. [test: tcp.a_taken_port_is_told]
 /// - When the process has no descriptor left, accept() does not spin and does not fail: it tries again until one is
 ///   free, ten times a second. [test: tcp.accepting_goes_on_after_descriptors_ran_out]
-/// - Connections that break off before they are accepted are passed over.
+/// - A connection that breaks off before it is accepted does no harm: it is passed over, or accepted and reads as reset.
+///   [test: tcp.a_connection_that_broke_off_early_does_no_harm]
 /// - Destroying it while a task waits in accept() ends the program.
+///   [test: tcp_misuse.destroying_a_listener_under_an_acceptor_is_fatal]
 ///
 /// Thread-safety: as tcp_stream; one task accepts at a time.
 class tcp_listener {

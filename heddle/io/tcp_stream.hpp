@@ -32,6 +32,7 @@ class write_awaiter;
 /// - Bytes arrive complete and in order, also when the reader is slower than the writer.
 ///   [test: tcp.a_big_transfer_arrives_whole_under_back_pressure]
 /// - A task that waits for a stream shows in park's snapshot. [test: tcp.a_waiting_read_shows_in_the_snapshot]
+/// - Reading and writing allocate nothing. [test: tcp_cost.reading_and_writing_allocate_nothing]
 /// - After a deadline or a stop nobody stands in the stream's queues. [test: tcp.a_timeout_leaves_no_waiter_behind,
 ///   tcp.a_stop_leaves_no_waiter_behind]
 /// - Destroying a stream while a task waits for it ends the program.
@@ -61,7 +62,8 @@ class tcp_stream {
 
   /// Awaits std::expected<std::size_t, io_error>: reads what there is, at least one byte, at most `into` holds. 0 means
   /// that the other side has ended its sending, now and on every later read. `into` must not be empty (io_errc::other).
-  /// - A read that timed out or was stopped has consumed nothing. [test: tcp.a_read_that_timed_out_has_consumed_nothing]
+  /// - A read that timed out or was stopped has consumed nothing.
+  ///   [test: tcp.a_read_that_timed_out_has_consumed_nothing, tcp.stops_and_deadlines_that_race_with_bytes_lose_none]
   /// - The end of the stream reads as 0, and this side can still write. [test: tcp.half_close_lets_the_answer_through]
   /// - A broken connection gives reset. [test: tcp.a_reset_is_told_to_the_reader]
   [[nodiscard]] read_awaiter read_some(std::span<std::byte> into, deadline until = {}, std::stop_token stop = {},

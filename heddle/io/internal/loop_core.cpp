@@ -34,6 +34,7 @@
 namespace heddle::io {
 namespace {
 
+// So that a turn of items that take a few microseconds each stays below a millisecond, the tick of the timers.
 constexpr unsigned items_per_turn = 256;
 constexpr unsigned operations_per_item = 64;
 constexpr std::int64_t ns_per_tick = 1'000'000;
@@ -254,6 +255,8 @@ void loop_core::run_handle(work_item* item) noexcept {
 }
 
 void became_ready(handle_side& side) noexcept {
+  // High: an operation that lowers it from now on tries after the system has reported, and gets what there is.
+  if (side.ready.load(std::memory_order_seq_cst)) return;
   if (side.ready.exchange(true, std::memory_order_seq_cst)) return;  // I4
   wake_waiter(side, park::phase::woken);
 }
