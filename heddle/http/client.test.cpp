@@ -118,15 +118,15 @@ void beside_script(Each each, Body body, client_options options = {}) {
     co_await each(with, number);
   };
   const auto test = [&]() -> task<void> {
+    const auto accepting = [&](scope& all) -> task<void> {
+      for (int number = 0;; ++number) {
+        auto made = co_await listener->accept();
+        if (!made) co_return;
+        all.spawn(one(*std::move(made), number));
+      }
+    };
     co_await with_scope([&](scope& all) -> task<void> {
-      const auto accepting = [&]() -> task<void> {
-        for (int number = 0;; ++number) {
-          auto made = co_await listener->accept();
-          if (!made) co_return;
-          all.spawn(one(*std::move(made), number));
-        }
-      };
-      all.spawn(accepting());
+      all.spawn(accepting(all));
       co_await body(sending, listener->port(), loop);
       sending.close_idle();
       all.stop();
@@ -196,10 +196,10 @@ TEST(client, no_more_connections_than_allowed) {
   beside_server(echo.routes(), {}, [&](server& serving, io::event_loop& loop) -> task<void> {
     client sending(loop, {.max_connections = 3});
     std::vector<std::string> answers;
+    const auto ask = [&]() -> task<void> {
+      answers.push_back(text(co_await sending.send("127.0.0.1", serving.port(), get("/wait"))));
+    };
     co_await with_scope([&](scope& all) -> task<void> {
-      const auto ask = [&]() -> task<void> {
-        answers.push_back(text(co_await sending.send("127.0.0.1", serving.port(), get("/wait"))));
-      };
       for (int i = 0; i < 10; ++i) all.spawn(ask());
       EXPECT_TRUE(co_await eventually([&] { return echo.waiting == 3; }));
       const auto late =
@@ -269,10 +269,10 @@ TEST(client, a_stop_ends_a_request) {
     client sending(loop);
     std::stop_source stop;
     std::string_view how;
+    const auto ask = [&]() -> task<void> {
+      how = kind(co_await sending.send("127.0.0.1", serving.port(), get("/wait"), {.stop = stop.get_token()}));
+    };
     co_await with_scope([&](scope& all) -> task<void> {
-      const auto ask = [&]() -> task<void> {
-        how = kind(co_await sending.send("127.0.0.1", serving.port(), get("/wait"), {.stop = stop.get_token()}));
-      };
       all.spawn(ask());
       EXPECT_TRUE(co_await eventually([&] { return echo.waiting == 1; }));
       stop.request_stop();

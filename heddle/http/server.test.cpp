@@ -393,7 +393,7 @@ TEST(server, a_reader_that_reads_gets_a_big_answer_whole) {
 TEST(server, an_idle_connection_is_closed_without_a_word) {
   shop shop;
   server_options options = shop.options();
-  options.idle_timeout = 30ms;
+  options.idle_timeout = 300ms;
   beside_server(shop.routes(), options, [](server& serving, io::event_loop& loop) -> task<void> {
     raw_client fresh = co_await raw_client::connect(loop, serving.port());
     EXPECT_TRUE(co_await fresh.closed());
@@ -445,7 +445,7 @@ TEST(server, overload_is_shed_with_503) {
   server_options options = shop.options();
   options.max_running = 1;
   options.max_waiting = 1;
-  options.max_queue_wait = 50ms;
+  options.max_queue_wait = 300ms;
   options.retry_after = 7s;
   beside_server(shop.routes(), options, [&](server& serving, io::event_loop& loop) -> task<void> {
     raw_client running = co_await raw_client::connect(loop, serving.port());
