@@ -60,7 +60,7 @@ struct sqlite_store::state {
   store_options options;
   executor& blocking;
   std::string instance = sys::random_id();
-  claim_file claim;  // before the connections: let go of after they are closed
+  claim_file claim;                    // before the connections: let go of after they are closed
   std::optional<group_writer> writer;  // closed last, so that its connection can empty the write-ahead log
   semaphore permits;
   mutex idle_mutex{"idle store readers"};

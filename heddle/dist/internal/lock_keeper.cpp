@@ -25,6 +25,10 @@ namespace {
 
 constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
+// How long the two stay up for the next lease when there is none: a lock that is taken and released again and again
+// does not wake them each time.
+constexpr std::int64_t linger_ns = 1'000'000'000;
+
 // What is kept back from the end of a lease for its loss to be noticed and acted on.
 std::int64_t margin_of(std::int64_t ttl_ns) noexcept {
   return std::clamp<std::int64_t>(ttl_ns / 5, 4'000'000, 1'000'000'000);
@@ -106,6 +110,7 @@ std::shared_ptr<lease_state> lock_service::state::grant(lock_turn& turn, const l
   if (granted.taken_over) count.taken_over.fetch_add(1, std::memory_order_relaxed);
   const std::lock_guard lock{guard};
   held.emplace(lease.get(), lease);
+  beat_used = watch_used = true;
   if (lease->renew_at_ns < next_beat_ns) ring_heartbeat();
   if (valid_until < next_watch_ns) ring_watch();
   return lease;
@@ -177,7 +182,7 @@ deadline lock_service::state::collect(std::vector<lock_request>& requests,
   const std::int64_t now = sys::boot_now_ns();
   const std::lock_guard lock{guard};
   beat_rung = false;
-  next_beat_ns = never;
+  next_beat_ns = std::exchange(beat_used, false) ? now + linger_ns : never;
   for (const auto& [raw, lease] : held) {
     if (!lease->renews) continue;
     if (lease->renew_at_ns > now) {
@@ -226,8 +231,8 @@ void lock_service::state::watch() {
       const std::lock_guard lock{guard};
       if (stopping) return;
       watch_rung = false;
-      next_watch_ns = never;
       const std::int64_t now = sys::boot_now_ns();
+      next_watch_ns = std::exchange(watch_used, false) ? now + linger_ns : never;
       for (const auto& [raw, lease] : held) {
         const std::int64_t until = lease->valid_until_ns.load(std::memory_order_relaxed);
         if (until <= now) {

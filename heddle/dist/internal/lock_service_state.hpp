@@ -86,7 +86,9 @@ struct lock_service::state : std::enable_shared_from_this<lock_service::state> {
   std::int64_t next_watch_ns = 0;                                       // under guard
   bool beat_rung = false;                                               // under guard
   bool watch_rung = false;                                              // under guard
-  bool stopping = false;                                                // under guard
+  bool beat_used = false;   // under guard: a lease was granted since the heartbeat looked
+  bool watch_used = false;  // under guard: likewise for the watch
+  bool stopping = false;    // under guard
   semaphore beat_bell{0, "lock heartbeat"};
   semaphore watch_bell{0, "lease watch"};
   finish_line beat_ended{"lock heartbeat"};
