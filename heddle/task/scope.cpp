@@ -11,7 +11,7 @@ const char* scope_errors::what() const noexcept { return "tasks of a scope have 
 nested_context::nested_context(const task_context& outer, deadline until)
     : context_{source_.get_token(), until < outer.until ? until : outer.until} {
   if (outer.stop.stop_possible()) outer_watch_.emplace(outer.stop, pass_on{source_});
-  if (until < outer.until) {
+  if (!until.is_never()) {  // also after the outer deadline: not everybody enforces that
     alarm_.set(
         until,
         [](void* self) noexcept {

@@ -40,7 +40,7 @@ class scope_errors final : public std::exception {
 /// A task_context of one's own inside another: stopped when the outer one is, when its deadline comes, or by hand.
 class nested_context {
  public:
-  /// @param until if it comes before the outer deadline, the nested context is stopped then.
+  /// @param until the nested context is stopped then; what runs in it sees this or the outer deadline, the earlier.
   explicit nested_context(const task_context& outer, deadline until = {});
   nested_context(const nested_context&) = delete;
   nested_context& operator=(const nested_context&) = delete;
@@ -175,7 +175,8 @@ task<void> with_scope(Body body, scope_policy policy) {
   co_await opened.join();
   if (outer.stop.stop_requested()) co_await this_task::end_as_stopped();
   opened.throw_what_failed();
-  if (own.is_stopped() && !opened.succeeded_) co_await this_task::end_as_stopped();
+  const bool won = policy == scope_policy::first_success && opened.succeeded_;
+  if (own.is_stopped() && !won) co_await this_task::end_as_stopped();
 }
 
 }  // namespace heddle

@@ -15,13 +15,19 @@ namespace tasks {
 template <class T>
 using value_or_unit = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
+/// Keeps the value in `place`; one that ends as stopped stops all.
 template <class T>
-task<void> store(task<T> body, std::optional<value_or_unit<T>>& place) {
+task<void> store(task<T> body, std::optional<value_or_unit<T>>& place, scope& all) {
+  outcome<T> ended = co_await as_outcome(std::move(body));
+  if (ended.is_stopped()) {
+    all.stop();
+    co_await this_task::end_as_stopped();
+  }
   if constexpr (std::is_void_v<T>) {
-    co_await std::move(body);
+    std::move(ended).value();
     place.emplace();
   } else {
-    place.emplace(co_await std::move(body));
+    place.emplace(std::move(ended).value());
   }
 }
 
@@ -36,7 +42,7 @@ template <class... Ts>
 task<std::tuple<tasks::value_or_unit<Ts>...>> when_all(task<Ts>... bodies) {
   std::tuple<std::optional<tasks::value_or_unit<Ts>>...> values;
   co_await with_scope([&](scope& s) -> task<void> {
-    std::apply([&](auto&... place) { (s.spawn(tasks::store(std::move(bodies), place)), ...); }, values);
+    std::apply([&](auto&... place) { (s.spawn(tasks::store(std::move(bodies), place, s)), ...); }, values);
     co_return;
   });
   const bool complete = std::apply([](const auto&... place) { return (place.has_value() && ...); }, values);
@@ -50,7 +56,7 @@ template <class T>
 task<std::vector<tasks::value_or_unit<T>>> when_all(std::vector<task<T>> bodies) {
   std::vector<std::optional<tasks::value_or_unit<T>>> places(bodies.size());
   co_await with_scope([&](scope& s) -> task<void> {
-    for (std::size_t i = 0; i < bodies.size(); ++i) s.spawn(tasks::store(std::move(bodies[i]), places[i]));
+    for (std::size_t i = 0; i < bodies.size(); ++i) s.spawn(tasks::store(std::move(bodies[i]), places[i], s));
     co_return;
   });
   std::vector<tasks::value_or_unit<T>> values;
