@@ -185,6 +185,7 @@ TEST(semaphore, what_is_there_is_given_even_late) {
   EXPECT_EQ(places.acquire_until(deadline::never(), stop.get_token()).error(), wait_error::stopped);
 }
 
+// [example]
 TEST(semaphore, a_timeout_lets_the_next_one_go) {
   semaphore places{1};
   std::atomic<bool> served{false};
@@ -201,6 +202,7 @@ TEST(semaphore, a_timeout_lets_the_next_one_go) {
   EXPECT_TRUE(eventually([&] { return served.load(); }));
   large.join();
 }
+// [/example]
 
 TEST(semaphore, a_task_times_out) {
   semaphore places{1};
