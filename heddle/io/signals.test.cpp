@@ -66,6 +66,7 @@ TEST(signal_set, a_waiting_task_shows_in_the_snapshot) {
 
 TEST(signal_set, gives_the_signals_back_without_their_pending_ones) {
   static volatile std::sig_atomic_t handled = 0;
+  handled = 0;
   std::signal(SIGUSR1, [](int) { handled = handled + 1; });
   {
     event_loop loop;
