@@ -168,6 +168,8 @@ store_result<void> sqlite_store::migrate(std::string_view part, const std::vecto
   });
 }
 
+void sqlite_store::close() noexcept { state_->writer->close(); }
+
 const std::string& sqlite_store::instance() const noexcept { return state_->instance; }
 const std::string& sqlite_store::path() const noexcept { return state_->options.path; }
 

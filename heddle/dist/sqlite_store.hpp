@@ -120,6 +120,11 @@ class sqlite_store {
   /// note of it in one transaction. Blocks. Each store of this module calls it for its own tables.
   [[nodiscard]] store_result<void> migrate(std::string_view part, const std::vector<std::string>& steps);
 
+  /// From now on writes fail as `closed`; blocks until those that were accepted are durable. Reads go on. Not from a job,
+  /// and by one thread at a time. The destructor calls it.
+  /// - What was accepted is done. [test: sqlite_store.what_was_accepted_is_done_before_it_is_closed]
+  void close() noexcept;
+
   /// Unique to this opening of the store: since only one process has it open, whoever wrote another id is gone.
   [[nodiscard]] const std::string& instance() const noexcept;
 

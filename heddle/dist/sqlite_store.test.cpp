@@ -286,7 +286,7 @@ TEST(sqlite_store, an_exception_reaches_the_one_who_asked) {
                std::domain_error);
 }
 
-TEST(sqlite_store, what_was_accepted_is_done_before_it_is_gone) {
+TEST(sqlite_store, what_was_accepted_is_done_before_it_is_closed) {
   const scratch folder;
   std::atomic<int> answered{0};
   {
@@ -301,7 +301,9 @@ TEST(sqlite_store, what_was_accepted_is_done_before_it_is_gone) {
     }
     EXPECT_TRUE(eventually([&] { return f.store->stats().queued_now == 10; }));
     std::thread opener{[&] { go.release(); }};
-    f.store.reset();
+    f.store->close();
+    EXPECT_EQ(f.store->write_blocking([](sql_transaction& t) { return insert(t, 99); }).error().code,
+              store_errc::closed);
     opener.join();
     blocker.join();
     for (auto& writer : writers) writer.join();

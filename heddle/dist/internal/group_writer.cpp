@@ -10,7 +10,7 @@
 // Rejected. Running the jobs of a failed group again one by one: a closure may have acted on more than the database.
 
 #include <heddle/dist/internal/group_writer.hpp>
-#include <heddle/task/internal/root.hpp>
+#include <heddle/task/scope.hpp>
 
 #include <algorithm>
 #include <string>
@@ -25,7 +25,9 @@ group_writer::group_writer(std::unique_ptr<sql_connection> connection, executor&
   tasks::make_root(work(), std::move(done), runs_on, {}, "store writer").post();
 }
 
-group_writer::~group_writer() {
+group_writer::~group_writer() { close(); }
+
+void group_writer::close() noexcept {
   jobs_.close();
   ended_.wait();
 }

@@ -28,6 +28,9 @@ class group_writer {
   group_writer& operator=(const group_writer&) = delete;
   ~group_writer();
 
+  /// Closes the channel and blocks until what was accepted is done.
+  void close() noexcept;
+
   /// Waits for room in the channel. False: it is closed. A stopped task unwinds, and the job was not accepted.
   [[nodiscard]] task<bool> send(write_job& job);
   [[nodiscard]] bool send_blocking(write_job& job);

@@ -13,7 +13,7 @@
 #include <heddle/sys/futex.hpp>
 #include <heddle/sys/identity.hpp>
 #include <heddle/sys/thread.hpp>
-#include <heddle/task/internal/root.hpp>
+#include <heddle/task/scope.hpp>
 
 #include <algorithm>
 #include <limits>
