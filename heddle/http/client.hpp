@@ -46,6 +46,7 @@ struct client_options {
   /// Connections to one host and port at once, in use and kept; further requests wait until one is free.
   std::uint32_t max_connections = 32;
   /// A connection that has not been used for so long is not used again.
+  /// [test: client.a_connection_that_was_idle_for_too_long_is_not_used_again]
   std::chrono::milliseconds idle_timeout{15'000};
   /// The longest that connecting may take, within the request's deadline.
   std::chrono::milliseconds connect_timeout{5'000};
@@ -53,12 +54,13 @@ struct client_options {
 
 /// What one request allows.
 struct send_options {
-  /// When the response must be complete. The context's deadline counts, too.
+  /// When the response must be complete. The context's deadline counts, too. [test: client.a_deadline_ends_a_request]
   deadline until = {};
   /// Ends the request early. The stop of the task's own context unwinds the task instead.
+  /// [test: client.a_stop_ends_a_request, client.a_stopped_task_takes_its_connection_with_it]
   std::stop_token stop = {};
-  /// Send a request again, once and on a new connection, if a kept one turned out to be stale; only requests that may be
-  /// repeated: GET, HEAD, OPTIONS, PUT, DELETE, and any that have an `Idempotency-Key`.
+  /// Send a request again, once and on a new connection, if a kept one turned out to be stale; only requests that may
+  /// be repeated: GET, HEAD, OPTIONS, PUT, DELETE, and any that have an `Idempotency-Key`.
   bool retry_stale = true;
 };
 

@@ -22,18 +22,21 @@ struct server_options {
   /// Sizes of a request.
   http::limits limits = {};
 
-  /// A head must be complete within `head_most` after its first byte, and, after `grace`, arrive at `min_rate` bytes per
-  /// second on average; so must a body within `body_most` after its head, and the peer must take responses at that rate.
-  /// What is late is answered 408, if a request had begun, and closed.
+  /// A head must be complete within `head_most` after its first byte, and, after `grace`, arrive at `min_rate` bytes
+  /// per second on average; so must a body within `body_most` after its head. What is late is answered 408 and closed.
+  /// Of a response the peer must take `min_rate` bytes per second in every `grace`, or it is closed.
+  /// [test: server.a_head_has_a_last_moment_however_fast_it_comes, server.a_slow_reader_that_keeps_up_gets_it_all]
   std::chrono::milliseconds grace{5'000};
   std::chrono::milliseconds head_most{20'000};
   std::chrono::milliseconds body_most{60'000};
   std::uint64_t min_rate = 500;
 
   /// A connection that has sent nothing of its next request for so long is closed.
+  /// [test: server.an_idle_connection_is_closed_without_a_word]
   std::chrono::milliseconds idle_timeout{60'000};
 
   /// Connections at once; beyond, nothing is accepted until one has ended, and the system lets clients wait.
+  /// [test: server.no_more_connections_than_allowed_are_accepted]
   std::uint32_t max_connections = 20'000;
 
   /// Handlers at once. Further requests wait for their turn, at most `max_waiting` of them, each at most
@@ -45,12 +48,14 @@ struct server_options {
   std::chrono::seconds retry_after{1};
 
   /// A handler's task is stopped after so long, and the request answered 503.
+  /// [test: server.a_handler_that_takes_too_long_is_stopped_and_answered_503]
   std::chrono::milliseconds handler_timeout{30'000};
 
   /// Responses of pipelined requests are collected up to so many bytes before they are sent.
   std::size_t high_water = std::size_t{64} * 1024;
 
   /// Draining: how long a connection without a request may stay, in case one is on its way.
+  /// [test: server.draining_gives_a_request_on_its_way_a_short_grace]
   std::chrono::milliseconds drain_grace{100};
 
   /// Told what goes wrong without anybody else being told: a handler's exception, a failed accept. By default a line on
@@ -81,7 +86,7 @@ struct server_stats {
 ///
 /// - Requests of one connection are answered in order, and responses that are ready together leave in one send.
 ///   [test: server.pipelined_requests_are_answered_in_order_and_together]
-/// - Whatever is malformed is answered with a clear 4xx or 5xx, then the connection is closed; the others do not notice.
+/// - What is malformed is answered with a clear 4xx or 5xx, then the connection is closed; the others do not notice.
 ///   [test: server.malformed_requests_get_their_status_and_a_close]
 /// - A slow client is cut off. [test: server.a_trickling_head_is_answered_408, server.a_trickling_body_is_answered_408,
 ///   server.a_reader_that_does_not_read_is_cut_off]
@@ -99,7 +104,7 @@ class server {
   server(const server&) = delete;
   server& operator=(const server&) = delete;
 
-  /// Listens. Connections wait in the system until run().
+  /// Listens. Connections wait in the system until run(). [test: server.a_taken_port_is_told]
   /// @param port 0 for any free one
   [[nodiscard]] std::expected<void, io::io_error> listen(std::string_view host, std::uint16_t port);
 
@@ -109,6 +114,7 @@ class server {
   /// Serves until drain() was called and the last connection has ended. May be awaited once, after listen().
   ///
   /// A stop of the awaiting task's context ends everything at once: connections are closed, handlers stopped.
+  /// [test: server.stopping_its_task_ends_everything_at_once]
   [[nodiscard]] task<void> run();
 
   /// Ends serving in good order: stops accepting at once; answers what has been asked, with `Connection: close`; closes

@@ -175,16 +175,24 @@ task<void> connection::refuse(response why) {
   co_await linger();
 }
 
+// A peer that takes the bytes too slowly is cut off. What it has taken is looked at once per grace, not summed up from
+// the start: the system's buffers take megabytes at once, and would stand for hours of a slow peer's time.
 task<void> connection::flush() {
   ++shared_.counters.sends;
   const server_options& allowed = shared_.options;
-  const pace wanted{allowed.grace, std::chrono::hours(24), allowed.min_rate};
-  const auto sent = co_await stream_.write_all(std::as_bytes(std::span(out_)), wanted.due(clock::now(), out_.size()));
-  if (!sent) {
-    if (sent.error().kind == io::io_errc::timeout) ++shared_.counters.timed_out;
+  const std::uint64_t wanted = allowed.min_rate * static_cast<std::uint64_t>(allowed.grace.count()) / 1000;
+  std::span<const std::byte> rest = std::as_bytes(std::span(out_));
+  while (!rest.empty()) {
+    const auto sent = co_await stream_.write_all(rest, deadline::after(allowed.grace));
+    if (sent) break;
+    const bool slow = sent.error().kind == io::io_errc::timeout;
+    rest = rest.subspan(sent.error().transferred);
+    if (slow && sent.error().transferred > 0 && sent.error().transferred >= wanted) continue;
+    if (slow) ++shared_.counters.timed_out;
     closing_ = true;
     unread_ = {};
     malformed_.reset();
+    break;
   }
   if (out_.capacity() > small_buffer) {
     std::string().swap(out_);

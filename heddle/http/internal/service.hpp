@@ -33,8 +33,8 @@ class service {
  public:
   service(router routes, server_options allowed);
 
-  /// Answers a complete request, whatever that takes: finds the route, waits for a turn, runs the handler. Never throws;
-  /// unwinds only if the connection's task is stopped.
+  /// Answers a complete request, whatever that takes: finds the route, waits for a turn, runs the handler. Throws only
+  /// if memory runs out; unwinds only if the connection's task is stopped.
   [[nodiscard]] task<response> answer(call& asked);
 
   /// The answer to a head whose body is not worth waiting for: nobody would handle the request.
