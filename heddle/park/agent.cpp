@@ -75,7 +75,7 @@ void set_record(record& r, agent::kind kind, std::string_view name, std::uint32_
 }
 
 // The child has one thread and a copy of the private table. Its records would be the parent's: it maps a fresh file in
-// their place and shows only the forking thread. The other threads' slots stay taken (I2): what they held stays held.
+// their place and shows only the forking thread and the task that it runs. The other threads' slots stay taken (I2): what they held stays held.
 // Whoever had pinned a wait is not here to let go of it.
 void after_fork_in_child() noexcept {
   clock_after_fork(true);
@@ -83,11 +83,14 @@ void after_fork_in_child() noexcept {
   const int inherited = record_descriptor.load(std::memory_order_relaxed);
   records = map_records(records);
   sys::close_memory_file(inherited);
-  agent& self = current_agent();
-  if (const std::uint32_t id = self.id_if_any(); id != 0) {
-    char name[16] = {};
-    sys::thread_name(name, sizeof name);
-    set_record(record_at(id), self.what(), self.name() != nullptr ? self.name() : name, sys::thread_id());
+  char name[16] = {};
+  sys::thread_name(name, sizeof name);
+  if (const std::uint32_t id = thread_agent().id_if_any(); id != 0) {
+    set_record(record_at(id), agent::kind::thread, name, sys::thread_id());
+  }
+  const agent& self = current_agent();
+  if (const std::uint32_t id = self.id_if_any(); id != 0 && self.what() == agent::kind::task) {
+    set_record(record_at(id), agent::kind::task, self.name() != nullptr ? self.name() : "", 0);
   }
 }
 

@@ -15,6 +15,13 @@ struct slot;
 /// Threads have one made for them at their first use of heddle, whoever started them. A task's is made by task/. The
 /// agent's id is the index of its slot in the table of agents, taken at the first lock or wait; 0 means none yet.
 ///
+/// - A thread takes a slot at its first lock or wait. [test: agent.a_thread_takes_a_slot_at_its_first_use]
+/// - No two agents have the same id at a time. [test: agent.ids_are_not_shared]
+/// - A child made by fork(2) has a table of its own for others to read, and goes on locking as the same agent.
+///   [test: agent_fork.the_child_has_its_own_record_file_and_goes_on_locking]
+/// - What other threads held when it was made stays held in the child.
+///   [test: agent_fork.what_another_thread_held_stays_held_in_the_child]
+///
 /// Thread-safety: an agent is used by the thread that runs it; only its slot is shared.
 class agent {
  public:
@@ -49,6 +56,10 @@ class agent {
 
   /// Gives the slot back. A task that ends while it holds a lock ends the program; a thread that does is reported on
   /// standard error and its slot is never used again, so that nobody can be taken for the holder.
+  /// - The slot serves others afterwards. [test: agent.an_ended_one_gives_its_slot_back]
+  /// - A task that holds a lock must not end. [test: mutex_misuse.a_task_that_ends_while_it_holds_a_lock_is_fatal]
+  /// - A thread that holds a lock may, and is reported.
+  ///   [test: mutex_misuse.a_thread_that_ends_while_it_holds_a_lock_is_reported]
   void end() noexcept;
 
  private:
@@ -65,12 +76,15 @@ class agent {
 ///
 /// Never inlined, because a coroutine may continue on another thread and a thread-local address must not be kept over
 /// a suspension.
+/// - It goes with the task from thread to thread. [test: agent.the_current_one_is_the_running_task,
+///   mutex.a_lock_taken_by_a_task_goes_with_it_from_thread_to_thread]
 [[nodiscard, gnu::noinline]] agent& current_agent() noexcept;
 
 /// The calling thread's own agent, also while it runs a task.
 [[nodiscard, gnu::noinline]] agent& thread_agent() noexcept;
 
 /// Makes `which` the current agent for a scope; executors and resumptions use it.
+/// - Afterwards the one before is current again. [test: agent.a_scope_puts_back_the_one_before]
 class agent_scope {
  public:
   explicit agent_scope(agent& which) noexcept;

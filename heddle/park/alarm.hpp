@@ -11,6 +11,10 @@ namespace heddle::park {
 ///
 /// The clock thread is one per process, starts with the first alarm and sleeps while nothing is due. `fire` must be
 /// short and must not wait. Not for fine timing: it is as exact as the scheduler.
+///
+/// - It rings once, and not before its time. [test: alarm.rings_once_and_not_early]
+/// - Alarms ring in the order of their times. [test: alarm.many_ring_in_the_order_of_their_times]
+/// - A time in the past is now. [test: alarm.one_in_the_past_rings_at_once]
 class alarm {
  public:
   alarm() = default;
@@ -20,9 +24,14 @@ class alarm {
   ~alarm() { clear(); }
 
   /// Sets the alarm; it must not be set. `never` does nothing.
+  /// - It can be set again once it has rung. [test: alarm.may_be_set_again_after_it_rang]
+  /// - `never` does nothing. [test: alarm.never_rings_never]
   void set(deadline when, void (*fire)(void*) noexcept, void* argument) noexcept;
 
   /// Takes it back. Afterwards `fire` neither runs nor will run.
+  /// - It does not ring afterwards. [test: alarm.does_not_ring_once_it_is_cleared]
+  /// - A ring in progress is waited for. [test: alarm.clearing_waits_for_the_ring_in_progress]
+  /// - `fire` itself may call it. [test: alarm.may_clear_itself_while_it_rings]
   void clear() noexcept;
 
  private:

@@ -9,6 +9,7 @@
 namespace heddle {
 
 /// What an agent can wait for.
+/// - Each kind has a name of its own. [test: resource.every_kind_has_a_name_of_its_own]
 enum class resource_kind : std::uint8_t {
   none,
   mutex,

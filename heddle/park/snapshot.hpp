@@ -12,6 +12,9 @@
 namespace heddle::park {
 
 /// One wait as it was at the moment it was read: who waits, for what, held by whom, since when, until when, from where.
+/// - Each of these is told. [test: snapshot.shows_who_waits_for_what_held_by_whom_since_when_and_from_where,
+///   snapshot.shows_the_thread_that_is_blocked_and_its_deadline]
+/// - A wait keeps its age over its attempts. [test: snapshot.keeps_the_age_of_a_wait_over_its_attempts]
 struct wait_info {
   std::uint32_t agent = 0;  ///< the waiting agent's id
   agent::kind kind = agent::kind::thread;
@@ -28,6 +31,10 @@ struct wait_info {
 
 /// All waits of this process. Each is consistent in itself; together they are not one instant. A record that changes
 /// under the reader's eyes is tried again a bounded number of times and then left out and counted in `torn`.
+/// - All who wait are there. [test: snapshot.a_hundred_waiting_tasks_are_all_shown]
+/// - What is over is not. [test: snapshot.does_not_show_what_is_over]
+/// - Each wait is consistent in itself. [test: snapshot.may_be_taken_while_waits_come_and_go]
+///
 /// Thread-safety: any thread, any time. Cost: about 100 ns per agent; the waiters are not stopped.
 struct snapshot {
   std::vector<wait_info> waits;

@@ -23,6 +23,8 @@ struct task_context {
 
 /// A coroutine promise that carries an agent: what an awaitable of heddle can be awaited from. task<T>'s promise is
 /// one. `unwind()` makes the coroutine and those that await it end as stopped, and says where to go on.
+/// - Others than task<T> can wait, too. [test: wait.any_coroutine_with_an_agent_can_wait]
+/// - A promise without an agent is refused. [test: compile_fail.awaiting_from_a_foreign_promise]
 template <class Promise>
 concept agent_promise = requires(Promise& promise) {
   { promise.agent() } -> std::same_as<agent&>;
@@ -37,6 +39,12 @@ namespace park {
 /// Use: construct; under the lock of the primitive's queue either find that there is nothing to wait for, or push
 /// node(); then park(). When park() returns a result other than a waker's, take the node out of the queue. rearm()
 /// starts another attempt that keeps the wait's age. The destructor ends the wait.
+///
+/// - Of waker, deadline, stop and victim exactly one ends it. [test: wait.it_ends_once_whoever_else_wants_to_end_it]
+/// - One that has been claimed waits for its result, whatever deadline and stop say.
+///   [test: wait.one_that_is_claimed_is_not_ended_by_deadline_or_stop]
+/// - A task that blocks its thread waits as the task. [test: wait.a_task_that_blocks_its_thread_waits_as_the_task]
+/// - Whoever has pinned it may look at what it waits for. [test: wait.a_pinned_one_does_not_return_until_it_is_let_go]
 class thread_wait {
  public:
   thread_wait(const resource& what, deadline until, std::source_location site) noexcept;
@@ -48,6 +56,9 @@ class thread_wait {
 
   /// Sleeps until the wait is claimed and published, `until` has come (timed_out), or `stop` fires (stopped).
   /// @return a result phase: woken, granted, closed, timed_out, stopped or victim.
+  /// - The waker's result is returned. [test: wait.a_thread_is_woken_with_the_result_of_its_waker]
+  /// - The deadline ends it, and not early. [test: wait.a_deadline_ends_it_and_not_early]
+  /// - The stop ends it. [test: wait.a_stop_ends_it]
   [[nodiscard]] phase park(deadline until, const std::stop_token& stop) noexcept;
 
   /// The next attempt. The node must not be claimed by anybody (it has just got a result).
@@ -63,6 +74,14 @@ class thread_wait {
 /// A derived class gives the four functions below and its own await_resume(). All four are called with the task's agent
 /// current. The object lies in the coroutine frame; once commit has succeeded another thread may resume the task, so
 /// nothing touches `this` after that.
+///
+/// - Whoever ends the wait posts the task once. [test: wait.a_task_is_posted_once_with_the_result_of_its_waker]
+/// - What happens between enqueue() and the suspension is not lost: a wake, a stop, a deadline, half a wake.
+///   [test: wait.a_wake_while_it_is_being_armed_is_not_lost, wait.a_stop_while_it_is_being_armed_is_not_lost,
+///   wait.a_deadline_while_it_is_being_armed_is_not_lost,
+///   wait.one_claimed_while_it_was_being_armed_is_posted_when_the_result_comes]
+/// - Whoever meant an earlier wait of the same task does not end this one.
+///   [test: wait.a_late_canceller_does_not_hit_the_next_wait]
 class task_wait : private work_item {
  public:
   task_wait(const task_wait&) = delete;
@@ -126,6 +145,7 @@ class task_wait : private work_item {
 
   /// Fatal if the frame is destroyed in the middle of the wait: others may be about to resume it. To end a task early,
   /// stop it and await it.
+  /// - It ends the program. [test: wait_misuse.destroying_a_task_in_its_wait_is_fatal]
   void abandon() const noexcept;
 
  private:
@@ -162,6 +182,7 @@ class task_wait : private work_item {
 };
 
 /// The error that a canceller's result stands for.
+/// - Each result has its error. [test: wait.errors_say_what_ended_it]
 [[nodiscard]] constexpr wait_error error_of(phase result) noexcept {
   switch (result) {
     case phase::stopped:

@@ -329,6 +329,28 @@ TEST(semaphore, a_busy_executor_does_not_keep_others_out) {
   EXPECT_EQ(places.available(), 1U);
 }
 
+// All are woken, since those before the thread do not run; then only one of them finds the permit.
+TEST(semaphore, woken_waiters_that_find_nothing_keep_their_order) {
+  semaphore places{1};
+  semaphore_permit mine = places.acquire();
+  manual_executor busy;
+  std::vector<started<semaphore_permit>> tasks;
+  for (int i = 0; i < 4; ++i) tasks.emplace_back(busy, acquire(places));
+  busy.run_all();
+  ASSERT_TRUE(waited_for(places, 4));
+  std::jthread behind{[&] { const semaphore_permit permit = places.acquire(); }};
+  ASSERT_TRUE(waited_for(places, 5));
+  mine.give_back();
+  behind.join();
+  EXPECT_EQ(busy.pending(), 4U);
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    busy.run_all();
+    ASSERT_TRUE(tasks[i].has_ended());
+    for (std::size_t later = i + 1; later < tasks.size(); ++later) EXPECT_FALSE(tasks[later].has_ended());
+    tasks[i].value().give_back();
+  }
+}
+
 TEST(semaphore, may_be_destroyed_right_after_the_last_release) {
   constexpr unsigned char rubble = 0xee;
   loop_thread loop;

@@ -12,6 +12,8 @@ inline constexpr unsigned value_shift = 5;
 
 /// A task's wait for a mutex or a semaphore: what their awaiters share. `Rule` is the primitive's own; the functions
 /// are defined with the algorithm in internal/turnstile.hpp and instantiated by the primitive's .cpp.
+/// - A woken task that finds nothing left waits on in its old place.
+///   [test: semaphore.woken_waiters_that_find_nothing_keep_their_order]
 template <class Rule>
 class turnstile_wait : public park::task_wait {
  protected:

@@ -173,6 +173,8 @@ class promise final : public promise_base, public result_of<T> {
 /// parameters. Thread-safety: one owner at a time.
 template <class T>
 class [[nodiscard]] task {
+  static_assert(!std::is_reference_v<T>, "a task gives a value; let it give a pointer instead of a reference");
+
  public:
   using promise_type = tasks::promise<T>;
   using value_type = T;
