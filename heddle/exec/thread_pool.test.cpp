@@ -124,8 +124,8 @@ TEST(thread_pool, captures_are_gone_before_the_answer) {
 }
 
 TEST(thread_pool, idle_workers_steal) {
-  thread_pool pool{{.threads = 2}};
   gate held;
+  thread_pool pool{{.threads = 2}};
   std::atomic<int> done{0};
   pool.post([&] {
     for (int i = 0; i < 100; ++i) pool.post([&] { done.fetch_add(1); });
@@ -210,8 +210,8 @@ TEST(thread_pool, a_blocked_worker_is_replaced) {
 }
 
 TEST(thread_pool, blocking_while_work_is_queued_brings_in_another) {
-  thread_pool pool{{.threads = 1}};
   gate held;
+  thread_pool pool{{.threads = 1}};
   promise<void> p;
   auto blocked = pool.submit([&, f = p.get_future()]() mutable {
     held.pass();
@@ -253,8 +253,8 @@ TEST(thread_pool, no_more_than_its_threads_work_once_the_blocked_are_back) {
 // --- the bounded queue ---
 
 TEST(thread_pool, a_full_queue_blocks) {
-  thread_pool pool{{.threads = 1, .queue_capacity = 2}};
   gate held;
+  thread_pool pool{{.threads = 1, .queue_capacity = 2}};
   pool.post([&] { held.pass(); });
   ASSERT_TRUE(held.entered_by(1));
   std::vector<int> order;
@@ -276,8 +276,8 @@ TEST(thread_pool, a_full_queue_blocks) {
 }
 
 TEST(thread_pool, waiting_for_room_ends_by_deadline_and_stop) {
-  thread_pool pool{{.threads = 1, .queue_capacity = 1}};
   gate held;
+  thread_pool pool{{.threads = 1, .queue_capacity = 1}};
   pool.post([&] { held.pass(); });
   ASSERT_TRUE(held.entered_by(1));
   auto queued = pool.submit([] {});
@@ -302,8 +302,8 @@ TEST(thread_pool, waiting_for_room_ends_by_deadline_and_stop) {
 }
 
 TEST(thread_pool, a_full_queue_lets_the_caller_run) {
-  thread_pool pool{{.threads = 1, .queue_capacity = 1, .on_full = when_full::caller_runs}};
   gate held;
+  thread_pool pool{{.threads = 1, .queue_capacity = 1, .on_full = when_full::caller_runs}};
   pool.post([&] { held.pass(); });
   ASSERT_TRUE(held.entered_by(1));
   auto queued = pool.submit([] {});
@@ -323,8 +323,8 @@ job_refused::reason refusal_of(future<void>& f) {
 }
 
 TEST(thread_pool, a_full_queue_discards_the_oldest) {
-  thread_pool pool{{.threads = 1, .queue_capacity = 2, .on_full = when_full::discard_oldest}};
   gate held;
+  thread_pool pool{{.threads = 1, .queue_capacity = 2, .on_full = when_full::discard_oldest}};
   pool.post([&] { held.pass(); });
   ASSERT_TRUE(held.entered_by(1));
   std::vector<future<void>> f;
@@ -338,8 +338,8 @@ TEST(thread_pool, a_full_queue_discards_the_oldest) {
 }
 
 TEST(thread_pool, a_full_queue_rejects) {
-  thread_pool pool{{.threads = 1, .queue_capacity = 1, .on_full = when_full::reject}};
   gate held;
+  thread_pool pool{{.threads = 1, .queue_capacity = 1, .on_full = when_full::reject}};
   pool.post([&] { held.pass(); });
   ASSERT_TRUE(held.entered_by(1));
   std::vector<future<void>> f;
@@ -409,8 +409,8 @@ TEST(thread_pool, may_be_destroyed_as_soon_as_the_last_item_has_run) {
 TEST(thread_pool, every_future_gets_an_answer) {
   std::vector<future<int>> answers;
   {
-    thread_pool pool{{.threads = 2}};
     gate held;
+    thread_pool pool{{.threads = 2}};
     for (int i = 0; i < 2; ++i) pool.post([&] { held.pass(); });
     EXPECT_TRUE(held.entered_by(2));
     for (int i = 0; i < 100; ++i) answers.push_back(pool.submit([i] { return i; }));
@@ -425,8 +425,8 @@ TEST(thread_pool, every_future_gets_an_answer) {
 }
 
 TEST(thread_pool, abandon_answers_what_has_not_begun) {
-  thread_pool pool{{.threads = 1}};
   gate held;
+  thread_pool pool{{.threads = 1}};
   auto begun = pool.submit([&] { held.pass(); });
   ASSERT_TRUE(held.entered_by(1));
   auto queued = pool.submit([] {});
@@ -446,8 +446,8 @@ TEST(thread_pool, abandon_answers_what_has_not_begun) {
 }
 
 TEST(thread_pool, drain_waits_for_what_runs) {
-  thread_pool pool{{.threads = 1}};
   gate held;
+  thread_pool pool{{.threads = 1}};
   std::atomic<bool> ended{false};
   pool.post([&] {
     held.pass();
@@ -464,8 +464,8 @@ TEST(thread_pool, drain_waits_for_what_runs) {
 }
 
 TEST(thread_pool, drain_says_what_is_left) {
-  thread_pool pool{{.threads = 1}};
   gate held;
+  thread_pool pool{{.threads = 1}};
   pool.post([&] { held.pass(); });
   ASSERT_TRUE(held.entered_by(1));
   for (int i = 0; i < 3; ++i) pool.post([] {});
@@ -554,8 +554,8 @@ task<void> runs_flag(thread_pool& pool, std::atomic<bool>& called) {
 }
 
 TEST(thread_pool, run_skips_what_was_stopped) {
-  thread_pool pool{{.threads = 1}};
   gate held;
+  thread_pool pool{{.threads = 1}};
   pool.post([&] { held.pass(); });
   ASSERT_TRUE(held.entered_by(1));
   std::atomic<bool> called{false};
@@ -576,8 +576,8 @@ task<void> runs_gate(thread_pool& pool, gate& held, std::atomic<bool>& went_on) 
 }
 
 TEST(thread_pool, run_awaits_the_end_of_what_has_begun_whatever_stops) {
-  thread_pool pool{{.threads = 1}};
   gate held;
+  thread_pool pool{{.threads = 1}};
   std::atomic<bool> went_on{false};
   test::loop_thread loop;
   test::started<void> waiting{loop.where(), runs_gate(pool, held, went_on)};
