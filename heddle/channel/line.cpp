@@ -35,8 +35,9 @@
 namespace heddle::channels {
 namespace {
 
-/// How long a thread looks at an empty or full channel before it sleeps, as a mutex does.
-constexpr std::int64_t spin_ns = 4'000;
+/// How long a thread looks at an empty or full channel before it sleeps. Chosen among 0, 500, 1500 and 4000 by a
+/// channel of 100 items between 1:1, 2:2 and 4:4 threads on two CPUs: longer costs more CPU for each item than it saves.
+constexpr std::int64_t spin_ns = 500;
 
 }  // namespace
 
