@@ -29,7 +29,9 @@ std::string contents_of(const std::filesystem::path& file) {
 http::response answer_or_failure(std::expected<http::response, http::client_error> said) {
   if (said) return *std::move(said);
   ADD_FAILURE() << said.error().text;
-  return {.status = 0};
+  http::response none;
+  none.status = 0;
+  return none;
 }
 
 }  // namespace
