@@ -142,11 +142,16 @@ TEST(sqlite_store, producers_wait_while_the_writer_is_behind) {
   const scratch folder;
   store_fixture f{{.path = folder / "s.db", .schema = items, .queued = 2, .group = 1}};
   semaphore go{0, "go"};
+  std::atomic<bool> first_runs{false};
   std::atomic<int> written{0};
   sync_wait(with_scope([&](scope& s) -> task<void> {
-    s.spawn_on(f.pool, [](sqlite_store& store, semaphore& gate) -> task<void> {
-      EXPECT_TRUE(co_await store.write([&](sql_transaction&) { (void)gate.acquire(); }));
-    }(*f.store, go));
+    s.spawn_on(f.pool, [](sqlite_store& store, semaphore& gate, std::atomic<bool>& runs) -> task<void> {
+      EXPECT_TRUE(co_await store.write([&](sql_transaction&) {
+        runs = true;
+        (void)gate.acquire();
+      }));
+    }(*f.store, go, first_runs));
+    EXPECT_TRUE(eventually([&] { return first_runs.load(); }));
     for (int i = 0; i < 5; ++i) {
       s.spawn_on(f.pool, [](sqlite_store& store, std::atomic<int>& done, int id) -> task<void> {
         EXPECT_TRUE(co_await store.write([&](sql_transaction& t) { return insert(t, id); }));
@@ -292,7 +297,14 @@ TEST(sqlite_store, what_was_accepted_is_done_before_it_is_closed) {
   {
     store_fixture f{{.path = folder / "s.db", .schema = items}};
     semaphore go{0, "go"};
-    std::thread blocker{[&] { EXPECT_TRUE(f.store->write_blocking([&](sql_transaction&) { (void)go.acquire(); })); }};
+    std::atomic<bool> runs{false};
+    std::thread blocker{[&] {
+      EXPECT_TRUE(f.store->write_blocking([&](sql_transaction&) {
+        runs = true;
+        (void)go.acquire();
+      }));
+    }};
+    EXPECT_TRUE(eventually([&] { return runs.load(); }));
     std::vector<std::thread> writers;
     for (int i = 0; i < 10; ++i) {
       writers.emplace_back([&, i] {
