@@ -2,7 +2,7 @@
 
 #include <heddle/park/alarm.hpp>
 #include <heddle/park/queue.hpp>
-#include <heddle/task/internal/root.hpp>
+#include <heddle/task/root.hpp>
 #include <heddle/task/task.hpp>
 #include <heddle/task/this_task.hpp>
 

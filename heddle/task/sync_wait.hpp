@@ -1,6 +1,6 @@
 #pragma once
 
-#include <heddle/task/internal/root.hpp>
+#include <heddle/task/root.hpp>
 #include <heddle/task/run_loop.hpp>
 
 #include <stdexcept>

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <heddle/park/executor.hpp>
-#include <heddle/task/internal/root.hpp>
+#include <heddle/task/root.hpp>
 #include <heddle/task/run_loop.hpp>
 #include <heddle/task/this_task.hpp>
 #include <tests/support/waiting.hpp>
