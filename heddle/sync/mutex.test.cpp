@@ -241,31 +241,35 @@ TEST(mutex, a_stop_after_the_wake_comes_too_late) {
 }
 
 TEST(mutex, waiters_are_served_oldest_first) {
-  mutex m;
-  std::unique_lock mine{m};
-  std::vector<int> order;
-  loop_thread loop;
   const auto take = [](mutex& lock, std::vector<int>& seen, int who) -> task<void> {
     const std::unique_lock held = co_await lock.async_lock();
     seen.push_back(who);
   };
-  std::vector<std::jthread> threads;
-  std::vector<started<void>> tasks;
-  for (int i = 0; i < 6; ++i) {
-    if (i % 2 == 0) {
+  mutex m;
+  std::vector<int> order;
+  {
+    std::unique_lock mine{m};
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i) {
       threads.emplace_back([&m, &order, i] {
         const std::lock_guard held{m};
         order.push_back(i);
       });
-    } else {
-      tasks.emplace_back(loop.where(), take(m, order, i));
+      EXPECT_TRUE(waited_for(m, static_cast<std::size_t>(i) + 1));
     }
-    ASSERT_TRUE(waited_for(m, static_cast<std::size_t>(i) + 1));
+    mine.unlock();
   }
+  EXPECT_EQ(order, (std::vector{0, 1, 2, 3}));
+  order.clear();
+  manual_executor ready;
+  std::unique_lock mine{m};
+  std::vector<started<void>> tasks;
+  for (int i = 0; i < 4; ++i) tasks.emplace_back(ready, take(m, order, i));
+  ready.run_all();
+  ASSERT_TRUE(waited_for(m, 4));
   mine.unlock();
-  for (std::jthread& each : threads) each.join();
-  for (const auto& each : tasks) EXPECT_TRUE(each.ends());
-  EXPECT_EQ(order, (std::vector{0, 1, 2, 3, 4, 5}));
+  ready.run_all();
+  EXPECT_EQ(order, (std::vector{0, 1, 2, 3}));
 }
 
 TEST(mutex, a_waiter_is_not_passed_over_for_long) {
