@@ -229,7 +229,7 @@ task<std::expected<lease, lock_error>> lock_service::try_lock(std::string name, 
   co_return std::unexpected{attempt.error().value_or(lock_error::would_block)};
 }
 
-std::expected<lease, lock_error> lock_service::lock_blocking(std::string name, lock_options options,
+std::expected<lease, lock_error> lock_service::lock_blocking(std::string name, const lock_options& options,
                                                              std::source_location site) {
   lock_attempt attempt{*state_, std::move(name), options};
   if (!attempt.turn().try_take()) {

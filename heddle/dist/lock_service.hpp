@@ -153,7 +153,7 @@ class lock_service {
 
   /// lock() for threads: blocks the calling thread. Not on a thread that other waiters of the lock need to go on.
   [[nodiscard]] std::expected<lease, lock_error> lock_blocking(
-      std::string name, lock_options options = {}, std::source_location site = std::source_location::current());
+      std::string name, const lock_options& options = {}, std::source_location site = std::source_location::current());
 
   [[nodiscard]] engine_traits traits() const noexcept;
   /// The id under which this service holds its locks.

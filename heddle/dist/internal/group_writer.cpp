@@ -21,7 +21,7 @@ namespace heddle::dist {
 group_writer::group_writer(std::unique_ptr<sql_connection> connection, executor& runs_on, std::size_t queued,
                            std::size_t group)
     : connection_{std::move(connection)}, group_{std::max<std::size_t>(group, 1)}, jobs_{queued, "write jobs"} {
-  auto done = [this](outcome<void>) noexcept { ended_.cross(); };
+  auto done = [this](const outcome<void>&) noexcept { ended_.cross(); };
   tasks::make_root(work(), std::move(done), runs_on, {}, "store writer").post();
 }
 

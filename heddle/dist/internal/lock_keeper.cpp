@@ -47,7 +47,7 @@ void lock_service::state::start(executor& blocking) {
     sys::block_all_signals();
     watch();
   });
-  auto done = [this](outcome<void>) noexcept { beat_ended.cross(); };
+  auto done = [this](const outcome<void>&) noexcept { beat_ended.cross(); };
   tasks::make_root(beat(), std::move(done), blocking, {}, "lock heartbeat").post();
 }
 
