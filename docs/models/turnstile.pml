@@ -26,7 +26,7 @@
 /* must fail: -DFAULT=2 -DSIGNAL */  /* looked is set although the value has changed since the look (I6) */
 /* must fail: -DFAULT=3 */           /* no alarm for a newcomer that came between look and store (I4) */
 /* must fail: -DFAULT=4 */           /* an alarm that rings before the wake is published is dropped (wait.cpp, I7) */
-/* must fail: -DFAULT=5 */           /* a recheck that was claimed meanwhile sets waiters */
+/* must fail: -DFAULT=5 -DSIGNAL */  /* a recheck that was claimed meanwhile sets waiters */
 /* must fail: -DFAULT=6 */           /* the value is given before the queue is unlocked (I5) */
 /* must fail: -DFAULT=7 */           /* the wake is published before the value is given */
 /* must fail: -DFAULT=8 */           /* a task in flight keeps others from being woken (I4) */

@@ -18,7 +18,7 @@
 /* must fail: -DFAULT=1 -DTASK */ /* commit does not look for a claim that came while arming (I4) */
 /* must fail: -DFAULT=2 -DTASK */ /* publish posts a task that has not suspended (I4) */
 /* must fail: -DFAULT=3 */        /* a deadline does not name the generation (I2) */
-/* must fail: -DFAULT=4 -DTASK */ /* a stop callback does not try again when the attempt has changed (I6) */
+/* must fail: -DFAULT=4 -DTASK */ /* rearm looks at the stop before the new attempt can be ended (I6) */
 /* must fail: -DFAULT=5 -DTASK */ /* rearm does not look at the stop (I6) */
 /* must fail: -DFAULT=6 */        /* a canceller ends a wait that is claimed (I1, I3) */
 /* must fail: -DFAULT=7 */        /* the thread sleeps without comparing the claim with what it saw */
@@ -128,7 +128,8 @@ proctype clock() {
   od
 }
 
-/* cancel_current: whatever the generation, tried again until the attempt has not changed meanwhile (E5). */
+/* cancel_current: whatever the generation, tried again until the attempt has not changed meanwhile. Under sequential
+ * consistency, which this model has, one try would do; for weaker memory see E5. */
 proctype stopper() {
   mtype before;
   byte seen;
@@ -143,7 +144,7 @@ proctype stopper() {
      }
      if
      :: done -> break
-     :: else -> if :: generation == seen || FAULT == 4 -> break :: else fi
+     :: else -> if :: generation == seen -> break :: else fi
      fi
   od;
   stop_running = false;
@@ -217,8 +218,15 @@ awake:
      if
      :: seen == woken && again ->
         again = false;
+#if FAULT == 4
+        before = (stop_requested -> stopped : idle);
+#endif
         atomic { generation++; phase = arming; ended = 0 }                                          /* rearm_wait */
-        atomic { if :: stop_requested && FAULT != 5 -> cancel_from(stopped) :: else fi }             /* I6 */
+#if FAULT == 4
+        atomic { if :: before == stopped -> cancel_from(stopped) :: else fi }
+#elif FAULT != 5
+        atomic { if :: stop_requested -> cancel_from(stopped) :: else fi }                           /* I6 */
+#endif
         goto enqueue
      :: seen != woken -> atomic { !locked -> queued = false } /* leaves the queue */
      :: else
