@@ -69,7 +69,10 @@ void mutex::unlock_slow() noexcept {
   self.no_longer_holds();
 }
 
-bool mutex::held_by_me() const noexcept { return holder() != 0 && holder() == current_agent().id_if_any(); }
+bool mutex::held_by_me() const noexcept {
+  const std::uint32_t self = current_agent().id_if_any();  // 0 before its first lock or wait
+  return self != 0 && holder() == self;
+}
 
 std::uint32_t mutex::holder() const noexcept { return word_.load(std::memory_order_relaxed) >> sync::value_shift; }
 
