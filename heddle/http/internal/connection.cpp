@@ -178,6 +178,7 @@ task<void> connection::refuse(response why) {
 // A peer that takes the bytes too slowly is cut off. What it has taken is looked at once per grace, not summed up from
 // the start: the system's buffers take megabytes at once, and would stand for hours of a slow peer's time.
 task<void> connection::flush() {
+  if (broken_) co_return;
   ++shared_.counters.sends;
   const server_options& allowed = shared_.options;
   const std::uint64_t wanted = allowed.min_rate * static_cast<std::uint64_t>(allowed.grace.count()) / 1000;
@@ -189,9 +190,7 @@ task<void> connection::flush() {
     rest = rest.subspan(sent.error().transferred);
     if (slow && sent.error().transferred > 0 && sent.error().transferred >= wanted) continue;
     if (slow) ++shared_.counters.timed_out;
-    closing_ = true;
-    unread_ = {};
-    malformed_.reset();
+    broken_ = closing_ = true;
     break;
   }
   if (out_.capacity() > small_buffer) {
@@ -204,7 +203,7 @@ task<void> connection::flush() {
 task<void> connection::linger() {
   unread_ = {};
   malformed_.reset();
-  if (!stream_.shutdown_write()) co_return;
+  if (broken_ || !stream_.shutdown_write()) co_return;
   const deadline until = deadline::after(linger_time);
   buffer_.resize(large_buffer);
   for (std::size_t total = 0; total < linger_bytes;) {

@@ -53,6 +53,7 @@ class connection {
   bool continued_ = false;  // 100 Continue was sent for this request
   bool full_read_ = false;  // the last read filled the buffer
   bool closing_ = false;    // nothing more will be read as a request
+  bool broken_ = false;     // nothing more can be sent
 };
 
 }  // namespace heddle::http::internal
