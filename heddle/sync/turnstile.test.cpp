@@ -1,0 +1,155 @@
+// What may happen between a giver's look at the queue and the store that gives: a rule of the test's own steps in there.
+
+#include <heddle/sync/internal/turnstile.hpp>
+#include <tests/support/tasks.hpp>
+#include <tests/support/waiting.hpp>
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <source_location>
+#include <stop_token>
+#include <thread>
+#include <utility>
+
+namespace heddle {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A word and a queue; giving first computes the value for the look, then again for the store.
+struct gate {
+  std::atomic<std::uint32_t> word{0};
+  park::queue queue;
+  std::function<void()> before_store;  // called once
+  int computed = 0;
+
+  struct rule {
+    static constexpr bool shared = true;
+    static bool take(std::uint32_t value, std::uint32_t amount, std::uint32_t& after) noexcept {
+      after = value - amount;
+      return value >= amount;
+    }
+    static std::uint32_t give(std::uint32_t value, std::uint32_t amount) noexcept {
+      if (watched != nullptr && ++watched->computed == 2) std::exchange(watched, nullptr)->before_store();
+      return value + amount;
+    }
+    static sync::turnstile<rule> at(const void* object) noexcept {
+      auto& g = *const_cast<gate*>(static_cast<const gate*>(object));
+      return {g.word, g.queue};
+    }
+  };
+
+  [[nodiscard]] park::resource resource() const {
+    return park::resource::of(resource_kind::semaphore, this, "gate of the test");
+  }
+
+  std::jthread waiter(std::uint32_t amount, std::atomic<bool>& in, const std::stop_token& stop = {}) {
+    return std::jthread{[this, amount, stop, &in] {
+      in = rule::at(this).take(amount, resource(), {}, stop, std::source_location::current()).has_value();
+    }};
+  }
+
+  void give_one(std::function<void()> meanwhile) {
+    before_store = std::move(meanwhile);
+    watched = this;
+    rule::at(this).give(1);
+  }
+
+  static inline thread_local gate* watched = nullptr;
+};
+
+class gate_awaiter final : public sync::turnstile_wait<gate::rule> {
+ public:
+  explicit gate_awaiter(gate& g) noexcept
+      : turnstile_wait{&g, 1, g.resource(), {}, {}, std::source_location::current()} {}
+  void await_resume() const noexcept {}
+};
+
+TEST(turnstile, who_waits_behind_one_that_wanted_too_much_and_left_is_not_stranded) {
+  gate g;
+  std::atomic<bool> large_is_in{false};
+  std::atomic<bool> small_is_in{false};
+  std::stop_source stop;
+  std::jthread large = g.waiter(5, large_is_in, stop.get_token());
+  ASSERT_TRUE(test::waited_for(g, 1));
+  const std::jthread small = g.waiter(1, small_is_in);
+  ASSERT_TRUE(test::waited_for(g, 2));
+  g.give_one([&] {
+    stop.request_stop();
+    large.join();
+  });
+  EXPECT_TRUE(test::eventually([&] { return small_is_in.load(); }));
+  EXPECT_FALSE(large_is_in);
+  if (!small_is_in) gate::rule::at(&g).wake_one();
+}
+
+TEST(turnstile, a_newcomer_between_look_and_store_is_not_stranded) {
+  gate g;
+  std::atomic<bool> large_is_in{false};
+  std::atomic<bool> small_is_in{false};
+  std::stop_source stop;
+  std::jthread large = g.waiter(5, large_is_in, stop.get_token());
+  std::jthread small;
+  ASSERT_TRUE(test::waited_for(g, 1));
+  g.give_one([&] {
+    stop.request_stop();
+    large.join();
+    small = g.waiter(1, small_is_in);
+    EXPECT_TRUE(test::waited_for(g, 1));
+  });
+  EXPECT_TRUE(test::eventually([&] { return small_is_in.load(); }));
+  if (!small_is_in) gate::rule::at(&g).wake_one();
+}
+
+TEST(turnstile, two_givers_at_once_let_in_who_wants_two) {
+  gate g;
+  std::atomic<bool> is_in{false};
+  const std::jthread waiter = g.waiter(2, is_in);
+  ASSERT_TRUE(test::waited_for(g, 1));
+  g.give_one([&] { gate::rule::at(&g).give(1); });
+  EXPECT_TRUE(test::eventually([&] { return is_in.load(); }));
+  if (!is_in) gate::rule::at(&g).wake_one();
+}
+
+TEST(turnstile, a_giver_that_is_late_does_not_strand_who_waits_behind_a_busy_task) {
+  gate g;
+  test::manual_executor busy;
+  const test::started<void> first{busy, [](gate& where) -> task<void> { co_await gate_awaiter{where}; }(g)};
+  busy.run_all();
+  ASSERT_TRUE(test::waited_for(g, 1));
+  std::atomic<bool> is_in{false};
+  const std::jthread behind = g.waiter(1, is_in);
+  ASSERT_TRUE(test::waited_for(g, 2));
+  g.give_one([] { EXPECT_TRUE(test::passed(deadline::after(20ms))); });  // the task is claimed, its alarm rings
+  EXPECT_TRUE(test::eventually([&] { return is_in.load(); }));
+  if (!is_in) gate::rule::at(&g).wake_one();
+  gate::rule::at(&g).give(1);
+  busy.run_all();
+  EXPECT_TRUE(first.ends());
+}
+
+TEST(turnstile, a_newcomer_behind_a_task_chosen_just_now_is_not_stranded) {
+  gate g;
+  test::manual_executor busy;
+  const test::started<void> first{busy, [](gate& where) -> task<void> { co_await gate_awaiter{where}; }(g)};
+  busy.run_all();
+  ASSERT_TRUE(test::waited_for(g, 1));
+  std::atomic<bool> is_in{false};
+  std::jthread behind;
+  g.give_one([&] {
+    behind = g.waiter(1, is_in);
+    EXPECT_TRUE(test::waited_for(g, 1));
+  });
+  EXPECT_TRUE(test::eventually([&] { return is_in.load(); }));
+  if (!is_in) gate::rule::at(&g).wake_one();
+  gate::rule::at(&g).give(1);
+  busy.run_all();
+  EXPECT_TRUE(first.ends());
+}
+
+}  // namespace
+}  // namespace heddle
