@@ -37,6 +37,13 @@ class [[nodiscard]] semaphore_permit {
   /// Gives the permits back now.
   void give_back() noexcept;
 
+  /// Lets go of the permits without giving them back: for a semaphore that counts events, where each is seen once.
+  /// - They are gone from the semaphore. [test: semaphore.a_permit_that_was_used_up_is_not_given_back]
+  void use_up() noexcept {
+    from_ = nullptr;
+    count_ = 0;
+  }
+
  private:
   friend class semaphore;
   friend class semaphore_acquire_awaiter;

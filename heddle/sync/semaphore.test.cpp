@@ -147,6 +147,18 @@ TEST(semaphore, a_permit_gives_back_what_it_holds) {
   EXPECT_EQ(places.available(), 5U) << "whoever has it may give it back";
 }
 
+TEST(semaphore, a_permit_that_was_used_up_is_not_given_back) {
+  semaphore events{0};
+  events.release(2);
+  {
+    semaphore_permit seen = events.acquire();
+    seen.use_up();
+    EXPECT_FALSE(seen);
+    EXPECT_EQ(seen.count(), 0U);
+  }
+  EXPECT_EQ(events.available(), 1U);
+}
+
 TEST(semaphore, anybody_may_release) {
   semaphore signals{0};
   std::atomic<bool> woken{false};

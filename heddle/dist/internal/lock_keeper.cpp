@@ -163,7 +163,7 @@ task<void> lock_service::state::beat() {
         const std::lock_guard lock{guard};
         if (stopping && releases.empty()) co_return;
       }
-      (void)co_await beat_bell.async_acquire_until(next);
+      if (auto rung = co_await beat_bell.async_acquire_until(next)) rung->use_up();
       continue;
     }
     const std::int64_t sent_ns = sys::boot_now_ns();
@@ -244,7 +244,7 @@ void lock_service::state::watch() {
       next = deadline_of(next_watch_ns);
     }
     for (const auto& lease : ended) lose(lease);
-    (void)watch_bell.acquire_until(next);
+    if (auto rung = watch_bell.acquire_until(next)) rung->use_up();
   }
 }
 
