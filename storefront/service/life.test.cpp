@@ -83,7 +83,7 @@ TEST(storefront_life, signals_end_it_in_good_order) {
 }
 
 TEST(storefront_life, what_was_asked_before_the_signal_is_answered) {
-  storefront_fixture f;
+  storefront_fixture f{{"--verbose"}};
   const std::string id = f.order();
   f.gateway.close_gate();
   std::thread client{[&] {

@@ -63,7 +63,7 @@ heddle::task<void> drain_on_signal(io::signal_set& signals, http::server& server
                                    std::chrono::milliseconds within) {
   const auto signal = co_await signals.next();
   if (!signal) throw startup_error{fmt::format("cannot wait for signals: {}", signal.error().text())};
-  spdlog::info("signal {}: draining", *signal);
+  spdlog::debug("signal {}: draining", *signal);
   open.drain();
   server.drain(within);
 }
@@ -89,7 +89,7 @@ int serve(const config& settings) {
   show_server_figures(open.figures(), server);
   say_ready(settings, server.port());
   loop.run(run_service(settings, signals, server, open));
-  spdlog::info("drained");
+  spdlog::debug("drained");
   return EXIT_SUCCESS;
 }
 

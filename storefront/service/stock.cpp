@@ -1,5 +1,7 @@
 #include <storefront/service/stock.hpp>
 
+#include <charconv>
+
 namespace storefront {
 
 namespace dist = heddle::dist;

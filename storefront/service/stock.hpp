@@ -5,12 +5,15 @@
 
 #include <heddle/dist/sqlite_store.hpp>
 #include <heddle/dist/versioned.hpp>
+#include <heddle/sync/mutex.hpp>
 
-#include <charconv>
+#include <chrono>
 #include <concepts>
 #include <cstdint>
-#include <optional>
+#include <deque>
+#include <mutex>
 #include <string>
+#include <utility>
 
 namespace storefront {
 
@@ -23,13 +26,19 @@ enum class stock_change : std::uint8_t {
 
 /// The stock of each product, as versioned records: changed only by who has seen the newest version.
 ///
+/// As a rule nobody waits for anybody: who was too slow tries again. Those who try again for the same product stand in a
+/// line, and while there is one, newcomers join it: else a product that everybody wants would see almost nothing but
+/// attempts in vain. The line saves work; what keeps the stock right is the version, also in the line.
+///
 /// Thread-safety: on the loop's thread.
 class stock {
  public:
   /// @param store,records,products must outlive this.
   stock(heddle::dist::sqlite_store& store, heddle::dist::versioned& records, catalog& products,
-        storefront::unsafe unsafe) noexcept
-      : store_{store}, records_{records}, products_{products}, unsafe_{unsafe} {}
+        storefront::unsafe unsafe)
+      : store_{store}, records_{records}, products_{products}, unsafe_{unsafe} {
+    for (std::size_t i = 0; i < products.size(); ++i) lines_.emplace_back("line for a product");
+  }
 
   /// Reads the stock, and writes it changed by `difference` together with what `also` writes, in one job, if nobody has
   /// written the stock meanwhile; else pauses with full jitter and begins anew.
@@ -38,7 +47,8 @@ class stock {
   template <std::invocable<heddle::dist::sql_transaction&> Also>
   [[nodiscard]] heddle::task<heddle::dist::store_result<stock_change>> change(std::int64_t product_id,
                                                                               std::int64_t difference, Also also) {
-    auto attempt = [&] { return change_once(product_id, difference, also); };
+    bool again = false;
+    auto attempt = [&] { return change_in_turn(product_id, difference, also, std::exchange(again, true)); };
     heddle::dist::versioned_result<stock_change> ended = co_await records_.retry(attempt);
     if (ended) co_return *ended;
     if (auto* failure = std::get_if<heddle::dist::store_error>(&ended.error())) {
@@ -48,6 +58,22 @@ class stock {
   }
 
  private:
+  static constexpr std::chrono::seconds longest_turn{2};
+
+  template <class Also>
+  heddle::task<heddle::dist::versioned_result<stock_change>> change_in_turn(std::int64_t product_id,
+                                                                            std::int64_t difference, Also& also,
+                                                                            bool again) {
+    heddle::mutex& line = lines_[static_cast<std::size_t>(product_id - 1)];
+    std::unique_lock<heddle::mutex> turn;
+    if (again || line.holder() != 0) {
+      auto got = co_await line.async_lock_until(heddle::deadline::after(longest_turn));
+      if (!got) co_return stock_change::contended;
+      turn = *std::move(got);
+    }
+    co_return co_await change_once(product_id, difference, also);
+  }
+
   template <class Also>
   heddle::task<heddle::dist::versioned_result<stock_change>> change_once(std::int64_t product_id,
                                                                          std::int64_t difference, Also& also) {
@@ -77,6 +103,7 @@ class stock {
   heddle::dist::versioned& records_;
   catalog& products_;
   storefront::unsafe unsafe_;
+  std::deque<heddle::mutex> lines_;  // by product
 };
 
 }  // namespace storefront
