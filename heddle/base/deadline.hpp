@@ -33,6 +33,7 @@ class deadline {
     const double ns = std::chrono::duration<double, std::nano>(wait).count();
     const std::int64_t now = clock::now().time_since_epoch().count();
     if (ns >= static_cast<double>(never_ns - now)) return never();
+    if (ns <= -static_cast<double>(now)) return at_ns(0);
     deadline result;
     result.ns_ = now + std::chrono::duration_cast<std::chrono::nanoseconds>(wait).count();
     return result;

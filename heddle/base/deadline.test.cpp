@@ -23,6 +23,7 @@ TEST(deadline, a_wait_too_long_to_represent_is_never) {
 TEST(deadline, a_negative_wait_has_passed) {
   EXPECT_TRUE(deadline::after(-1s).has_passed());
   EXPECT_EQ(deadline::after(-1s).left(), 0ns);
+  EXPECT_TRUE(deadline::after(std::chrono::hours{-24 * 365 * 1000}).has_passed());
 }
 
 TEST(deadline, is_ordered_by_time_with_never_last) {

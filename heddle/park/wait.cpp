@@ -275,7 +275,7 @@ std::coroutine_handle<> task_wait::start(std::coroutine_handle<> handle, heddle:
     refused(phase::stopped);
     return handle;
   }
-  if (until_.has_passed()) {
+  if (refuses_late_ && until_.has_passed()) {
     refused(phase::timed_out);
     return handle;
   }

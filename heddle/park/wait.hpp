@@ -133,6 +133,10 @@ class task_wait : private work_item {
   /// stand in a queue. For waits with two stages, such as a condition's.
   void wait_instead_for(const resource& what) noexcept;
 
+  /// A deadline that has passed already does not refuse the wait: it begins, and ends at once. For waits that have to let
+  /// go of something. To be called before the wait begins.
+  void begins_even_if_late() noexcept { refuses_late_ = false; }
+
   /// From here on the derived class ends the wait at its deadline by itself, with cancel_current(); the clock does not.
   /// To be called before the wait begins, so in ready().
   void keeps_own_time() noexcept { clock_keeps_time_ = false; }
@@ -177,6 +181,7 @@ class task_wait : private work_item {
   bool armed_ = false;
   bool observes_context_ = true;
   bool clock_keeps_time_ = true;
+  bool refuses_late_ = true;
   stop_watch own_watch_;
   stop_watch context_watch_;
 };

@@ -113,7 +113,9 @@ condition_wait_awaiter condition_variable::async_wait(std::unique_lock<mutex>& l
 
 condition_wait_awaiter::condition_wait_awaiter(condition_variable& c, std::unique_lock<mutex>& lock, deadline until,
                                                std::stop_token stop, std::source_location site) noexcept
-    : task_wait{c.resource(), until, std::move(stop), site}, condition_{&c}, lock_{lock} {}
+    : task_wait{c.resource(), until, std::move(stop), site}, condition_{&c}, lock_{lock} {
+  begins_even_if_late();  // whoever waits in a loop must not keep the lock
+}
 
 bool condition_wait_awaiter::enqueue() noexcept {
   {

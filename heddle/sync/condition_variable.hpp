@@ -28,6 +28,8 @@ class condition_wait_awaiter;
 /// - notify_one wakes the oldest waiter; one that has timed out or was stopped does not use it up.
 ///   [test: condition_variable.a_timeout_does_not_use_up_a_notification]
 /// - notify_all wakes everybody who waits now. [test: condition_variable.notify_all_wakes_threads_and_tasks]
+/// - Every wait lets go of the lock, even if its deadline has passed already.
+///   [test: condition_variable.a_late_wait_lets_go_of_the_lock]
 /// - The lock is held when a wait returns. [test: condition_variable.the_lock_is_held_after_a_timeout]
 /// - A task stopped in its wait has the lock again while it unwinds. [test: condition_variable.a_stopped_task_holds_the_lock_while_it_unwinds]
 /// - It may be destroyed once all waiters have been notified, before they have left wait.

@@ -308,6 +308,31 @@ TEST(condition_variable, a_stopped_task_holds_the_lock_while_it_unwinds) {
   EXPECT_EQ(m.holder(), 0U);
 }
 
+task<int> wait_late_until(condition_variable& c, mutex& m, const bool& taken) {
+  std::unique_lock lock = co_await m.async_lock();
+  int waits = 0;
+  while (!taken && waits < 1'000'000) {
+    const auto result = co_await c.async_wait(lock, deadline::at_ns(1));
+    EXPECT_EQ(result, std::unexpected{wait_error::timeout});
+    ++waits;
+  }
+  co_return waits;
+}
+
+TEST(condition_variable, a_late_wait_lets_go_of_the_lock) {
+  mutex m;
+  condition_variable c;
+  bool taken = false;
+  std::unique_lock mine{m};
+  std::jthread other{[&] {
+    const std::lock_guard lock{m};
+    taken = true;
+  }};
+  ASSERT_TRUE(waited_for(m));
+  mine.unlock();
+  EXPECT_LT(sync_wait(wait_late_until(c, m, taken)), 1'000'000);
+}
+
 TEST(condition_variable, a_stop_while_the_lock_is_taken_again_waits_for_the_next_wait) {
   mutex m;
   condition_variable c;

@@ -53,10 +53,11 @@ class guarded {
     T& value_;
   };
 
-  /// The value is made from `args`; the lock is called after the place where this is made.
+  /// The value is made from `args`; the lock is called after this constructor.
   template <class... Args>
     requires std::constructible_from<T, Args...>
   explicit constexpr guarded(std::in_place_t, Args&&... args) : value_(std::forward<Args>(args)...) {}
+  /// The lock is called after the place where this is made.
   constexpr explicit guarded(T value = T{}, std::source_location made = std::source_location::current())
       : lock_{made}, value_(std::move(value)) {}
   /// With a name for the lock (a literal).

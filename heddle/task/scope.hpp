@@ -111,7 +111,12 @@ class scope {
   void spawn_on(executor& where, task<T> child, const char* name = nullptr) {
     begin_child();
     auto done = [this](outcome<T> ended) noexcept { child_ended(ended.has_value(), ended.error()); };
-    tasks::make_root(std::move(child), std::move(done), where, nested_.context(), name).post();
+    try {
+      tasks::make_root(std::move(child), std::move(done), where, nested_.context(), name).post();
+    } catch (...) {  // no memory for its frame: it never began
+      child_ended(false, nullptr);
+      throw;
+    }
   }
 
   /// Stops the children and the body.

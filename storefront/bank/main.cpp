@@ -96,7 +96,7 @@ int serve(const config& settings) {
   (void)loop.run_outcome(serve_until_signal(signals, server, front ? &*front : nullptr));
   if (front) {
     const fault_counts& done = front->counts();
-    spdlog::info("{} calls: {} delayed, {} refused, {} reset, {} answers lost", done.calls, done.delayed, done.refused,
+    spdlog::debug("{} calls: {} delayed, {} refused, {} reset, {} answers lost", done.calls, done.delayed, done.refused,
                  done.reset, done.lost);
   }
   return EXIT_SUCCESS;
