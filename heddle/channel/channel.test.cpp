@@ -356,8 +356,10 @@ struct fused {
   static inline thread_local int moves_left = -1;
   int id;
   explicit fused(int i) : id{i} {}
-  fused(fused&& other) : id{other.id} {
-    if (moves_left >= 0 && moves_left-- == 0) throw std::runtime_error{"fused"};
+  fused(fused&& other) noexcept(false) : id{other.id} {
+    if (moves_left < 0) return;
+    --moves_left;
+    if (moves_left < 0) throw std::runtime_error{"fused"};
   }
 };
 
@@ -448,6 +450,7 @@ TEST(channel, items_of_one_sender_arrive_in_order) {
   constexpr int each = slow ? 10'000 : 100'000;
   channel<std::pair<int, int>> c{8};
   std::vector<std::thread> threads;
+  threads.reserve(3);
   for (int s = 0; s < 3; ++s) {
     threads.emplace_back([&c, s] {
       for (int i = 0; i < each; ++i) EXPECT_TRUE(c.send({s, i}));
@@ -603,6 +606,8 @@ TEST(channel, tasks_and_threads_lose_and_double_nothing) {
   thread_pool pool{{.threads = 2}};
   std::vector<test::started<void>> sending;
   std::vector<test::started<void>> receiving;
+  sending.reserve(3);
+  receiving.reserve(3);
   for (int i = 0; i < 3; ++i) sending.emplace_back(pool, sends_restlessly(c, i, items, 4));
   for (unsigned i = 0; i < 3; ++i) receiving.emplace_back(pool, receives_restlessly(c, received, i + 1, given_up));
   std::thread sender{[&] {
@@ -650,6 +655,7 @@ TEST(channel, close_races_with_sends_and_loses_nothing) {
     std::atomic<int> sent{0};
     std::atomic<int> received{0};
     std::vector<std::thread> threads;
+    threads.reserve(3);
     for (int t = 0; t < 2; ++t) {
       threads.emplace_back([&] {
         for (int i = 1; c.send(i); ++i) sent.fetch_add(i);

@@ -134,6 +134,7 @@ template <class Fn>
 class posted_function final : public queued_job {
  public:
   template <class F>
+    requires(!std::same_as<std::remove_cvref_t<F>, posted_function>)
   explicit posted_function(F&& fn) : fn_{std::forward<F>(fn)} {}
 
   void call() noexcept override {

@@ -259,6 +259,7 @@ TEST(thread_pool, a_full_queue_blocks) {
   ASSERT_TRUE(held.entered_by(1));
   std::vector<int> order;
   std::vector<future<void>> answers;
+  answers.reserve(2);
   for (int i = 0; i < 2; ++i) answers.push_back(pool.submit([&order, i] { order.push_back(i); }));
   std::atomic<bool> through{false};
   std::thread third{[&] {
@@ -328,6 +329,7 @@ TEST(thread_pool, a_full_queue_discards_the_oldest) {
   pool.post([&] { held.pass(); });
   ASSERT_TRUE(held.entered_by(1));
   std::vector<future<void>> f;
+  f.reserve(3);
   for (int i = 0; i < 3; ++i) f.push_back(pool.submit([] {}));
   EXPECT_EQ(refusal_of(f[0]), job_refused::reason::discarded);
   EXPECT_FALSE(f[1].is_ready());
@@ -343,6 +345,7 @@ TEST(thread_pool, a_full_queue_rejects) {
   pool.post([&] { held.pass(); });
   ASSERT_TRUE(held.entered_by(1));
   std::vector<future<void>> f;
+  f.reserve(3);
   for (int i = 0; i < 2; ++i) f.push_back(pool.submit([] {}));
   EXPECT_EQ(refusal_of(f[1]), job_refused::reason::full);
   held.open();
@@ -358,6 +361,7 @@ TEST(thread_pool, a_small_queue_keeps_its_promises_under_load) {
   std::atomic<int> ran{0};
   std::atomic<int> taken{0};
   std::vector<std::thread> threads;
+  threads.reserve(submitters);
   for (int t = 0; t < submitters; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < each; ++i) {
@@ -483,7 +487,7 @@ TEST(thread_pool, what_a_posted_function_throws_is_reported) {
   std::atomic<int> told{0};
   thread_pool pool{{.threads = 1, .on_exception = [&](std::exception_ptr e) {
                       told.fetch_add(1);
-                      std::rethrow_exception(e);  // a handler that throws ends nothing, either
+                      std::rethrow_exception(std::move(e));  // a handler that throws ends nothing, either
                     }}};
   testing::internal::CaptureStderr();
   pool.post([] { throw std::runtime_error{"a thread snapped"}; });
@@ -541,6 +545,7 @@ TEST(thread_pool, run_many_times_from_many_tasks) {
   thread_pool pool{{.threads = 2}};
   constexpr int count = slow ? 500 : 5'000;
   std::vector<test::started<int>> tasks;
+  tasks.reserve(8);
   test::loop_thread loop;
   for (int i = 0; i < 8; ++i) tasks.emplace_back(i % 2 == 0 ? loop.where() : pool, runs_many(pool, count));
   for (auto& each : tasks) {
@@ -624,6 +629,7 @@ TEST(thread_pool, many_tasks_take_turns) {
   std::atomic<int> sum{0};
   thread_pool pool{{.threads = 3}};
   std::vector<test::started<void>> tasks;
+  tasks.reserve(500);
   for (int i = 0; i < 500; ++i) tasks.emplace_back(pool, yields(sum, slow ? 20 : 200));
   for (auto& each : tasks) ASSERT_TRUE(each.ends());
   EXPECT_EQ(sum.load(), 500);

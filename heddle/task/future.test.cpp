@@ -143,6 +143,7 @@ TEST(future, several_threads_may_wait_for_one) {
   promise<int> p;
   future<int> f = p.get_future();
   std::vector<std::thread> waiters;
+  waiters.reserve(4);
   for (int i = 0; i < 4; ++i) waiters.emplace_back([&] { EXPECT_TRUE(f.wait_until({})); });
   EXPECT_TRUE(somebody_waits(4));
   p.set_value(1);
