@@ -48,7 +48,9 @@ heddle::task<charge_answer> bank::charge(std::string key, std::string order_id, 
   ask.headers.add("Content-Type", "application/json");
   ask.headers.add("Idempotency-Key", key);
   ask.body = fmt::format(R"({{"order_id":"{}","amount_cents":{},"card":{}}})", order_id, amount.cents, json_text(card));
-  auto said = co_await client_.send(at_.host, at_.port, std::move(ask), {.until = heddle::deadline::after(patience)});
+  // Not sent again under the cover of this call: what has become of a charge is for the one to ask who has the key.
+  auto said = co_await client_.send(at_.host, at_.port, std::move(ask),
+                                    {.until = heddle::deadline::after(patience), .retry_stale = false});
   if (said) co_return read_charge(*said);
   const bool sent =
       said.error().kind != http::client_errc::connect_failed && said.error().kind != http::client_errc::bad_request;

@@ -1,5 +1,7 @@
 #include <storefront/service/test_support.hpp>
 
+#include <heddle/task/when_all.hpp>
+
 #include <gtest/gtest.h>
 #include <openssl/bio.h>
 #include <openssl/evp.h>
@@ -86,6 +88,26 @@ TEST(storefront_endpoints, more_than_there_is_cannot_be_ordered) {
   expect_problem(f.web.post("/orders", R"({"customer_id":7,"product_id":1,"quantity":2})"), 409,
                  "/problems/out-of-stock");
   (void)f.order(1, 1);
+}
+
+TEST(storefront_endpoints, what_everybody_wants_is_sold_to_the_last_piece_and_not_beyond) {
+  storefront_fixture f{{"--products", "1", "--stock", "150"}};
+  std::vector<heddle::task<std::expected<http::response, http::client_error>>> wishes;
+  for (int i = 0; i < 200; ++i) {
+    wishes.push_back(f.web.ask("POST", "/orders", R"({"customer_id":7,"product_id":1,"quantity":1})"));
+  }
+  int sold = 0;
+  for (const auto& answer : f.web.run(heddle::when_all(std::move(wishes)))) {
+    ASSERT_TRUE(answer) << answer.error().text;
+    if (answer->status == 201) {
+      ++sold;
+    } else {
+      expect_problem(*answer, 409, "/problems/out-of-stock");
+    }
+  }
+  EXPECT_EQ(sold, 150);
+  EXPECT_EQ(json::parse(f.web.get("/products").body).at("products")[0].at("stock"), 0);
+  EXPECT_GE(f.figure("storefront_version_conflicts_total"), 1) << "they did come into each other's way";
 }
 
 TEST(storefront_endpoints, what_is_not_there_is_told) {
