@@ -85,7 +85,9 @@ struct thread_pool_rest {
 /// - Every item posted is run once, whoever posts it. [test: thread_pool.runs_every_item_once]
 /// - A worker that finds nothing steals from one that is busy. [test: thread_pool.idle_workers_steal]
 /// - Nothing wakes up while nothing is queued. [test: thread_pool.sleeps_while_nothing_is_queued]
-/// - No item is stranded while a worker sleeps. [test: thread_pool.no_wake_up_is_lost]
+/// - No item is stranded while a worker sleeps.
+///   [test: thread_pool.no_wake_up_is_lost, thread_pool.an_item_that_comes_as_the_worker_falls_asleep_is_run,
+///   thread_pool.two_items_that_wait_for_each_other_meet]
 ///
 /// **Waiting in a worker.** future::get() for a job of the same pool that no worker has begun runs it on the spot.
 /// Whatever else a worker blocks on through heddle's futures, channels and run loops, or inside a blocking_region,

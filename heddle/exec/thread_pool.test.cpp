@@ -165,6 +165,40 @@ TEST(thread_pool, no_wake_up_is_lost) {
   }
 }
 
+// The item comes just when the only worker goes to sleep: after the last one has run, and a moment more each time.
+TEST(thread_pool, an_item_that_comes_as_the_worker_falls_asleep_is_run) {
+  thread_pool pool{{.threads = 1}};
+  constexpr int rounds = slow ? 20'000 : 100'000;
+  std::atomic<int> total{0};
+  counting_item item;
+  item.total = &total;
+  for (int i = 0; i < rounds; ++i) {
+    pool.post(item);
+    const auto has_run = [&] { return total.load() == i + 1; };
+    for (int k = 0; k < 1'000 && !has_run(); ++k) sys::spin_pause();
+    ASSERT_TRUE(eventually(has_run)) << "stranded in round " << i;
+    for (int k = 0; k < i % 64; ++k) sys::spin_pause();
+  }
+}
+
+// The second item comes while the first one's worker still searches, so only that worker can wake the other.
+TEST(thread_pool, two_items_that_wait_for_each_other_meet) {
+  constexpr int rounds = slow ? 500 : 5'000;
+  for (int i = 0; i < rounds; ++i) {
+    std::atomic<int> here{0};
+    const auto meet = [&here] {
+      here.fetch_add(1);
+      EXPECT_TRUE(eventually([&] { return here.load() == 2; }));
+    };
+    thread_pool pool{{.threads = 2}};
+    EXPECT_TRUE(pool.drain_until({}).empty());
+    pool.post(meet);
+    pool.post(meet);
+    EXPECT_TRUE(pool.drain_until({}).empty());
+    ASSERT_FALSE(HasFailure());
+  }
+}
+
 int sum_by_halves(thread_pool& pool, int from, int to) {
   if (to - from == 1) return from;
   const int middle = from + (to - from) / 2;
