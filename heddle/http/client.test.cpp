@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <span>
 #include <stop_token>
@@ -381,6 +382,7 @@ TEST(client, broken_servers_are_told_apart) {
     std::string_view says;
     bool aborts;
     std::string_view kind;
+    std::size_t kept = 0;
   };
   const broken cases[] = {
       {"", false, "closed"},
@@ -393,7 +395,7 @@ TEST(client, broken_servers_are_told_apart) {
       {"HTTP/1.1 101 Switching Protocols\r\n\r\n", false, "bad_response"},
       {"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n", false, "too_large"},
       {"HTTP/1.1 200 OK\r\n\r\nuntil the end", false, "answered"},
-      {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false, "answered"},
+      {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false, "answered", 1},
   };
   const auto say = [&](script& with, int number) -> task<void> {
     const broken& now = cases[number];
@@ -406,6 +408,7 @@ TEST(client, broken_servers_are_told_apart) {
       sending.close_idle();
       const auto answered = co_await sending.send("127.0.0.1", port, get("/"));
       EXPECT_EQ(kind(answered), now.kind) << now.says << "\n" << text(answered);
+      EXPECT_EQ(sending.stats().kept, now.kept) << now.says;
     }
   };
   beside_script(say, check, {.limits = {.max_body_bytes = 1000}});

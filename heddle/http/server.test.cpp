@@ -238,6 +238,18 @@ TEST(server, a_big_body_that_is_refused_does_not_destroy_the_answer) {
     raw_client client = co_await raw_client::connect(loop, serving.port());
     co_await client.say(post("/echo", std::string(100'000, 'x')));
     EXPECT_EQ((co_await client.hear()).status, 413U);
+    EXPECT_TRUE(co_await client.closed()) << "in good order: a reset could overtake the answer";
+  });
+}
+
+TEST(server, a_body_that_comes_although_nobody_wants_it_does_not_destroy_the_answer) {
+  shop shop;
+  beside_server(shop.routes(), shop.options(), [](server& serving, io::event_loop& loop) -> task<void> {
+    raw_client client = co_await raw_client::connect(loop, serving.port());
+    co_await client.say("POST /nowhere HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 100000\r\n\r\n" +
+                        std::string(100'000, 'x'));
+    EXPECT_EQ((co_await client.hear()).status, 404U);
+    EXPECT_TRUE(co_await client.closed());
   });
 }
 

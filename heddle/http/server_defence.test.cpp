@@ -89,6 +89,25 @@ TEST(server, a_reader_that_does_not_read_is_cut_off) {
   });
 }
 
+TEST(server, a_reader_that_is_too_slow_is_cut_off) {
+  shop shop;
+  server_options options = shop.options();
+  options.grace = 50ms;
+  options.min_rate = std::uint64_t{10} * 1024 * 1024 * 1024;
+  beside_server(shop.routes(), options, [](server& serving, io::event_loop& loop) -> task<void> {
+    raw_client client = co_await raw_client::connect(loop, serving.port());
+    raw_client bystander = co_await raw_client::connect(loop, serving.port());
+    co_await client.say(get("/big"));
+    std::vector<std::byte> buffer(std::size_t{4} * 1024 * 1024);
+    while (true) {
+      const auto read = co_await client.stream().read_some(buffer, patience());
+      if (!read || *read == 0) break;
+      if (serving.stats().timed_out == 0) EXPECT_TRUE(co_await bystander.silent(20ms));
+    }
+    EXPECT_EQ(serving.stats().timed_out, 1U);
+  });
+}
+
 TEST(server, a_slow_reader_that_keeps_up_gets_it_all) {
   shop shop;
   server_options options = shop.options();
@@ -156,7 +175,7 @@ TEST(server, overload_is_shed_with_503) {
   server_options options = shop.options();
   options.max_running = 1;
   options.max_waiting = 1;
-  options.max_queue_wait = 300ms;
+  options.max_queue_wait = 1s;
   options.retry_after = 7s;
   beside_server(shop.routes(), options, [&](server& serving, io::event_loop& loop) -> task<void> {
     raw_client running = co_await raw_client::connect(loop, serving.port());
@@ -171,6 +190,7 @@ TEST(server, overload_is_shed_with_503) {
     co_await turned_away.say(get("/hello/b"));
     response answer = co_await turned_away.hear();
     EXPECT_EQ(answer.status, 503U) << "the queue is full";
+    EXPECT_EQ(serving.stats().waiting, 1U) << "it is answered at once";
     EXPECT_EQ(answer.headers.get("retry-after"), "7");
     co_await checking.say(get("/health"));
     EXPECT_EQ((co_await checking.hear()).status, 200U) << "health checks are not shed";

@@ -32,16 +32,15 @@ connection::connection(service& shared, io::tcp_stream stream)
 
 task<void> connection::serve() {
   while (!closing_) {
-    if (!parse()) {
-      const parse_error why = *malformed_;
+    if (const auto fine = parse(); !fine) {
       ++shared_.counters.malformed;
-      co_await refuse(problem(status_of(why), {}, to_string(why)));
+      refuse(problem(status_of(fine.error()), {}, to_string(fine.error())));
     } else if (parser_.done()) {
       co_await answer_request();
     } else {
       if (parser_.head_done() && !continued_ && expects_continue(parser_.message())) {
         if (auto why = shared_.refuse_early(parser_.message())) {
-          co_await refuse(*std::move(why));
+          refuse(*std::move(why));
           break;
         }
         continued_ = true;
@@ -52,25 +51,22 @@ task<void> connection::serve() {
     }
   }
   if (!out_.empty()) co_await flush();
-  if (!unread_.empty() || malformed_) co_await linger();
+  if (refused_ || !unread_.empty()) co_await linger();
 }
 
-// Hands what has been read to the parser, up to the end of a request. False: it is malformed.
-bool connection::parse() {
+// Hands what has been read to the parser, up to the end of a request.
+std::expected<void, parse_error> connection::parse() {
   while (!unread_.empty() && !parser_.done()) {
     if (parser_.idle()) begin_phase(clock::now());
     const auto read = parser_.feed(unread_);
-    if (!read) {
-      malformed_ = read.error();
-      return false;
-    }
+    if (!read) return std::unexpected(read.error());
     unread_.remove_prefix(*read);
   }
   if (parser_.head_done() && !in_body_) {
     in_body_ = true;
     begin_phase(clock::now());
   }
-  return true;
+  return {};
 }
 
 void connection::begin_phase(clock::time_point now) noexcept {
@@ -106,14 +102,14 @@ task<connection::got> connection::read_more() {
   if (!read && read.error().kind == io::io_errc::timeout) {
     if (!idle) {
       ++shared_.counters.timed_out;
-      co_await refuse(problem(408, {}, "the request arrives too slowly"));
+      refuse(problem(408, {}, "the request arrives too slowly"));
     }
     co_return got::nothing;
   }
   if (read && !idle) {
     // The peer has ended its sending in the middle of a request; it may still listen.
     ++shared_.counters.malformed;
-    co_await refuse(problem(400, {}, to_string(parse_error::truncated)));
+    refuse(problem(400, {}, to_string(parse_error::truncated)));
   }
   co_return got::nothing;
 }
@@ -168,11 +164,9 @@ void connection::append(response answer, const request& asked, bool close) {
 }
 
 // Says why, and reads no more.
-task<void> connection::refuse(response why) {
+void connection::refuse(response why) {
   append(std::move(why), request(), true);
-  closing_ = true;
-  co_await flush();
-  co_await linger();
+  refused_ = true;
 }
 
 // A peer that takes the bytes too slowly is cut off. What it has taken is looked at once per grace, not summed up from
@@ -201,8 +195,6 @@ task<void> connection::flush() {
 }
 
 task<void> connection::linger() {
-  unread_ = {};
-  malformed_.reset();
   if (broken_ || !stream_.shutdown_write()) co_return;
   const deadline until = deadline::after(linger_time);
   buffer_.resize(large_buffer);

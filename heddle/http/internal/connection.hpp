@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,11 +31,11 @@ class connection {
 
   [[nodiscard]] task<got> read_more();
   [[nodiscard]] task<void> answer_request();
-  [[nodiscard]] task<void> refuse(response why);
   [[nodiscard]] task<void> flush();
   [[nodiscard]] task<void> linger();
 
-  [[nodiscard]] bool parse();
+  [[nodiscard]] std::expected<void, parse_error> parse();
+  void refuse(response why);
   void begin_phase(clock::time_point now) noexcept;
   [[nodiscard]] deadline read_deadline() const noexcept;
   void size_buffer();
@@ -48,12 +49,12 @@ class connection {
   std::string out_;                // responses not yet sent
   clock::time_point phase_start_;  // when the idleness, the head or the body began
   std::uint64_t phase_bytes_ = 0;  // read since
-  std::optional<parse_error> malformed_;
-  bool in_body_ = false;    // the phase is that of a body
-  bool continued_ = false;  // 100 Continue was sent for this request
-  bool full_read_ = false;  // the last read filled the buffer
-  bool closing_ = false;    // nothing more will be read as a request
-  bool broken_ = false;     // nothing more can be sent
+  bool in_body_ = false;           // the phase is that of a body
+  bool continued_ = false;         // 100 Continue was sent for this request
+  bool full_read_ = false;         // the last read filled the buffer
+  bool closing_ = false;           // nothing more will be read as a request
+  bool refused_ = false;           // the peer may still be sending what will not be read as requests
+  bool broken_ = false;            // nothing more can be sent
 };
 
 }  // namespace heddle::http::internal
