@@ -87,16 +87,20 @@ function(heddle_module name)
   endif()
 endfunction()
 
-# heddle_test(<target> LABEL <label> SOURCES <file>... [LIBS <library>...])
+# heddle_test(<target> LABEL <label>... SOURCES <file>... [LIBS <library>...] [TIMEOUT <seconds>])
 #
 # A GoogleTest executable whose tests are listed when CTest runs, not when it is built. CTest's names are GoogleTest's,
 # after `asan:` or `tsan:` in those builds, so that one summary can tell them apart.
 function(heddle_test target)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "LABEL" "SOURCES;LIBS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "LABEL;SOURCES;LIBS")
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT ${HEDDLE_TEST_TIMEOUT})
+  endif()
+  list(JOIN arg_LABEL "\\;" labels)
   find_package(GTest REQUIRED)
   add_executable(${target} ${arg_SOURCES})
   target_link_libraries(${target} PRIVATE ${arg_LIBS} GTest::gmock GTest::gtest_main)
   gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_PREFIX "${HEDDLE_TEST_PREFIX}"
-                       PROPERTIES TIMEOUT ${HEDDLE_TEST_TIMEOUT} LABELS ${arg_LABEL}
+                       PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${labels}"
                                   ENVIRONMENT UBSAN_OPTIONS=print_stacktrace=1)
 endfunction()

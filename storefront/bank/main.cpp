@@ -4,6 +4,7 @@
 #include <storefront/bank/routes.hpp>
 #include <storefront/bank/unreliable_front.hpp>
 #include <storefront/base/address.hpp>
+#include <storefront/base/descriptors.hpp>
 #include <storefront/base/log.hpp>
 #include <storefront/base/startup_error.hpp>
 
@@ -97,7 +98,7 @@ int serve(const config& settings) {
   if (front) {
     const fault_counts& done = front->counts();
     spdlog::debug("{} calls: {} delayed, {} refused, {} reset, {} answers lost", done.calls, done.delayed, done.refused,
-                 done.reset, done.lost);
+                  done.reset, done.lost);
   }
   return EXIT_SUCCESS;
 }
@@ -109,6 +110,7 @@ int main(int argc, char** argv) {
   const auto settings = storefront::gateway::read_command_line(argc, argv);
   try {
     storefront::set_up_log("storefront-bank", false);
+    storefront::allow_many_descriptors();
     return storefront::gateway::serve(settings);
   } catch (const storefront::startup_error& error) {
     fmt::print(stderr, "storefront-bank: {}\n", error.what());

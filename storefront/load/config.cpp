@@ -18,6 +18,7 @@ config read_command_line(int argc, char** argv) {
   std::string ledger;
   CLI::App app{
       "The clients of the storefront: load on a schedule, then a verdict from the stores themselves.\n"
+      "SIGINT and SIGTERM end the load early, with a verdict.\n"
       "Exit code 0: every invariant held; 1: one is broken; 3: the load proved nothing; 2: it could not run."};
   app.add_option("--target", target, "URL of the storefront")->capture_default_str();
   app.add_option("--clients", read.clients, "Clients at once")->check(CLI::Range(1, 20'000))->capture_default_str();
@@ -36,6 +37,10 @@ config read_command_line(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--least-contended", read.least_contended, "Fewer contended lock waits prove nothing")
       ->capture_default_str();
+  app.add_flag(
+      "--expect-crashes", read.expect_crashes,
+      "The storefront is killed and started again meanwhile: connections that break count as injected faults, and "
+      "payments are asked for again");
   try {
     app.parse(argc, argv);
     auto at = parse_http_url(target);

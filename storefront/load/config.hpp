@@ -17,6 +17,7 @@ struct config {
   std::uint64_t seed = 1;
   std::chrono::milliseconds clean{0};  ///< the bank behaves for so long; what began in that time is counted apart
   std::int64_t customers = 1'000;
+  bool expect_crashes = false;          ///< the storefront is killed and started again: broken connections are faults
   std::filesystem::path store;          ///< folder of the storefront's store; empty: nothing is verified
   std::filesystem::path ledger;         ///< the bank's ledger
   std::uint64_t least_paid = 2'000;     ///< fewer paid orders than that prove nothing

@@ -1,5 +1,6 @@
 // The load: clients on a schedule, then the verdict. The last line is the figures as JSON.
 
+#include <storefront/base/descriptors.hpp>
 #include <storefront/base/log.hpp>
 #include <storefront/base/startup_error.hpp>
 #include <storefront/load/config.hpp>
@@ -8,6 +9,7 @@
 #include <storefront/load/verify.hpp>
 
 #include <heddle/io/event_loop.hpp>
+#include <heddle/io/signals.hpp>
 #include <heddle/task/scope.hpp>
 #include <heddle/task/with_timeout.hpp>
 
@@ -15,9 +17,11 @@
 #include <spdlog/spdlog.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace storefront::load {
@@ -66,15 +70,22 @@ heddle::task<void> wait_until_settled(marketplace& market) {
   }
 }
 
-heddle::task<results> run_load(heddle::io::event_loop& loop, const config& settings) {
+heddle::task<void> close_on_signal(heddle::io::signal_set& signals, marketplace& market) {
+  (void)co_await signals.next();
+  market.end = clock::now();
+}
+
+heddle::task<results> run_load(heddle::io::event_loop& loop, heddle::io::signal_set& signals, const config& settings) {
   marketplace market{loop, settings};
-  results all{.settings = settings, .counted = {}, .took = {}, .before = {}, .after = {}, .stores = {}};
+  results all{.settings = settings, .counted = {}, .took = {}, .before = {}, .after = {}, .told = {}, .stores = {}};
   all.before = co_await read_figures(market.client, settings.target);
   if (all.before.empty()) throw startup_error{fmt::format("no storefront answers at {}", settings.target.text())};
   market.begin = clock::now();
+  market.end = market.begin + settings.duration;
   co_await heddle::with_scope(
       [&](heddle::scope& parts) -> heddle::task<void> {
         parts.spawn(show_progress(market), "progress");
+        parts.spawn(close_on_signal(signals, market), "signals");
         co_await let_them_shop(market);
         parts.stop();
       },
@@ -83,17 +94,19 @@ heddle::task<results> run_load(heddle::io::event_loop& loop, const config& setti
   co_await wait_until_settled(market);
   all.after = co_await read_figures(market.client, settings.target);
   all.counted = market.counted;
+  all.told = std::move(market.told);
   co_return all;
 }
 
 int load(const config& settings) {
   heddle::io::event_loop loop{"load"};
+  heddle::io::signal_set signals{loop, {SIGINT, SIGTERM}};
   fmt::print("{} clients, {:.0f} requests/s as intended, for {:.0f} s\n", settings.clients, settings.rate,
              std::chrono::duration<double>(settings.duration).count());
   std::fflush(stdout);
-  results all = loop.run(run_load(loop, settings));
+  results all = loop.run(run_load(loop, signals, settings));
   if (!settings.store.empty()) {
-    auto found = verify(settings.store, settings.ledger);
+    auto found = verify(settings.store, settings.ledger, all.told);
     if (!found) throw startup_error{found.error()};
     all.stores = *std::move(found);
   }
@@ -110,6 +123,7 @@ int main(int argc, char** argv) {
   const auto settings = storefront::load::read_command_line(argc, argv);
   try {
     storefront::set_up_log("storefront-load", false);
+    storefront::allow_many_descriptors();
     return storefront::load::load(settings);
   } catch (const storefront::startup_error& error) {
     fmt::print(stderr, "storefront-load: {}\n", error.what());

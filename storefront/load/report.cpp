@@ -143,14 +143,14 @@ std::string json_line(const results& all) {
   return fmt::format(
       R"({{"requests":{},"requests_per_s":{:.1f},"p50_ms":{:.2f},"p99_ms":{:.2f},"errors":{},"paid_orders":{},)"
       R"("double_charges":{},"lost_charges":{},"oversold":{},"journal_gaps":{},"invariants":"{}",)"
-      R"("ok":{},"injected":{},"unanswered":{},"replays":{},"conflicts":{},"contended":{},"p99_faults_ms":{:.2f},)"
+      R"("forgotten":{},"ok":{},"injected":{},"unanswered":{},"replays":{},"conflicts":{},"contended":{},"p99_faults_ms":{:.2f},)"
       R"("writes_per_s":{:.1f},"seconds":{:.1f}}})",
       all.counted.requests(), static_cast<double>(all.counted.requests()) / seconds, in_ms(times.percentile(0.5)),
       in_ms(times.percentile(0.99)), all.counted.errors(), all.stores ? stores.paid_orders : all.counted.paid,
       stores.broken(charged_once), stores.broken(no_stray_charge), stores.broken(stock_is_conserved),
-      stores.broken(journal_is_whole), all.held() ? "held" : "broken", all.counted.ok(), all.counted.injected(),
-      all.counted.unanswered, all.replays(), all.conflicts(), all.contended(), in_ms(faulty.percentile(0.99)),
-      static_cast<double>(all.counted.changes) / seconds, seconds);
+      stores.broken(journal_is_whole), all.held() ? "held" : "broken", stores.broken(nothing_is_forgotten),
+      all.counted.ok(), all.counted.injected(), all.counted.unanswered, all.replays(), all.conflicts(), all.contended(),
+      in_ms(faulty.percentile(0.99)), static_cast<double>(all.counted.changes) / seconds, seconds);
 }
 
 }  // namespace storefront::load

@@ -19,6 +19,7 @@ struct results {
   std::chrono::duration<double> took{0};
   service_figures before;  ///< the service's own figures when the load began,
   service_figures after;   ///< and when it was over
+  acknowledged told;
   std::optional<verdict> stores;
 
   /// How much a figure of the service has grown.

@@ -15,8 +15,10 @@ using time_point = std::chrono::steady_clock::time_point;
 
 namespace {
 
-constexpr auto patience = 10s;      // with one request
-constexpr unsigned most_asks = 40;  // for one payment
+constexpr auto patience = 10s;  // with one request
+
+// How often one payment or cancellation is asked for. What a killed service was at work on is let alone for half a minute.
+unsigned most_asks(const marketplace& market) { return market.settings.expect_crashes ? 200 : 40; }
 
 std::chrono::steady_clock::time_point now() { return std::chrono::steady_clock::now(); }
 
@@ -38,14 +40,14 @@ std::string_view problem_name(const http::response& answer) {
 /// What became of one request.
 struct reply {
   std::optional<http::response> answer;  // none: there was none
-  std::string why_not;
+  http::client_errc why{};               // in that case
 };
 
 heddle::task<reply> ask(marketplace& market, http::request message, std::chrono::nanoseconds within = patience) {
   auto came = co_await market.client.send(market.settings.target.host, market.settings.target.port, std::move(message),
                                           {.until = heddle::deadline::after(within), .retry_stale = true});
   if (came) co_return reply{*std::move(came), {}};
-  co_return reply{std::nullopt, std::string{to_string(came.error().kind)}};
+  co_return reply{std::nullopt, came.error().kind};
 }
 
 // Counts one request that began, or was to begin, at `intended`.
@@ -59,7 +61,17 @@ void count(marketplace& market, endpoint which, time_point intended, ending how,
   ++(how == ending::failed ? counted.errors : counted.kinds)[std::move(kind)];
 }
 
-void count_unanswered(marketplace& market, endpoint which, time_point intended, const std::string& why) {
+// Whether a request may go without an answer because the storefront is being killed. One that waits in vain may not.
+bool lost_in_a_crash(const marketplace& market, const reply& came) {
+  return market.settings.expect_crashes && came.why != http::client_errc::timeout;
+}
+
+void count_unanswered(marketplace& market, endpoint which, time_point intended, const reply& came) {
+  const std::string why{to_string(came.why)};
+  if (lost_in_a_crash(market, came)) {
+    count(market, which, intended, ending::injected, "no answer: " + why);
+    return;
+  }
   ++market.counted.unanswered;
   count(market, which, intended, ending::failed, "no answer: " + why);
 }
@@ -90,11 +102,14 @@ http::request pay_request(const std::string& order, const std::string& key) {
 heddle::task<std::string> pay_until_answered(marketplace& market, std::string order, std::string key,
                                              time_point intended) {
   heddle::backoff pauses{{.first = 20ms, .most = 1s, .attempts = 0}};
-  for (unsigned asked = 0; asked < most_asks; ++asked) {
+  for (unsigned asked = 0; asked < most_asks(market); ++asked) {
     const reply came = co_await ask(market, pay_request(order, key));
     if (!came.answer) {
-      count_unanswered(market, endpoint::pay_order, intended, came.why_not);
-      co_return "";
+      count_unanswered(market, endpoint::pay_order, intended, came);
+      if (!lost_in_a_crash(market, came)) co_return "";
+      co_await market.loop.sleep_for(pauses.next().value_or(500ms));
+      intended = now();
+      continue;
     }
     const http::response& answer = *came.answer;
     const std::string_view name = problem_name(answer);
@@ -103,14 +118,14 @@ heddle::task<std::string> pay_until_answered(marketplace& market, std::string or
       if (answer.headers.get("Idempotency-Replayed").empty()) {
         ++market.counted.changes;
         ++market.counted.paid;
-        market.paid.push_back(order);
+        market.told.paid.push_back(order);
       }
       co_return answer.body;
     }
     const bool final = answer.status == 409 && (name == "already-paid" || name == "cancelled");
     const bool waits = answer.status == 409 && name == "payment-in-progress";
-    const bool bank = answer.status == 503 && name == "bank-unavailable";
-    const ending how = final || waits ? ending::ok : bank ? ending::injected : ending::failed;
+    const bool fault = answer.status == 503 && (name == "bank-unavailable" || market.settings.expect_crashes);
+    const ending how = final || waits ? ending::ok : fault ? ending::injected : ending::failed;
     count(market, endpoint::pay_order, intended, how, kind_of(answer));
     if (final || (!waits && answer.status != 503)) co_return "";
     co_await market.loop.sleep_for(pause_after(answer, pauses));
@@ -136,7 +151,12 @@ heddle::task<void> pay(marketplace& market, std::string order, std::string key, 
   const time_point again = now();
   const reply replayed = co_await ask(market, pay_request(order, key));
   if (!replayed.answer) {
-    count_unanswered(market, endpoint::pay_order, again, replayed.why_not);
+    count_unanswered(market, endpoint::pay_order, again, replayed);
+    co_return;
+  }
+  if (replayed.answer->status == 503) {  // sent away unseen, so nothing was replayed
+    const bool fault = market.settings.expect_crashes;
+    count(market, endpoint::pay_order, again, fault ? ending::injected : ending::failed, kind_of(*replayed.answer));
     co_return;
   }
   const bool same = replayed.answer->status == 200 && replayed.answer->body == first;
@@ -146,18 +166,19 @@ heddle::task<void> pay(marketplace& market, std::string order, std::string key, 
 
 heddle::task<void> cancel(marketplace& market, std::string order, time_point intended) {
   heddle::backoff pauses{{.first = 20ms, .most = 1s, .attempts = 0}};
-  for (unsigned asked = 0; asked < most_asks; ++asked) {
+  for (unsigned asked = 0; asked < most_asks(market); ++asked) {
     http::request message;
     message.method = "POST";
     message.target = fmt::format("/orders/{}/cancel", order);
     const reply came = co_await ask(market, std::move(message));
     if (!came.answer) {
-      count_unanswered(market, endpoint::cancel_order, intended, came.why_not);
+      count_unanswered(market, endpoint::cancel_order, intended, came);
       co_return;
     }
     const http::response& answer = *came.answer;
     const std::string_view name = problem_name(answer);
-    const bool doubt = answer.status == 409 && name == "payment-in-doubt";
+    const bool doubt = (answer.status == 409 && name == "payment-in-doubt") ||
+                       (answer.status == 503 && market.settings.expect_crashes);
     const bool crowded = answer.status == 409 && name == "version-conflict";
     const bool final = answer.status == 200 || (answer.status == 409 && name == "already-paid");
     count(market, endpoint::cancel_order, intended,
@@ -165,7 +186,10 @@ heddle::task<void> cancel(marketplace& market, std::string order, time_point int
           : doubt          ? ending::injected
                            : ending::failed,
           answer.status == 200 ? "" : kind_of(answer));
-    if (answer.status == 200) ++market.counted.changes;
+    if (answer.status == 200) {
+      ++market.counted.changes;
+      market.told.cancelled.push_back(order);
+    }
     if (!doubt && !crowded) co_return;
     co_await market.loop.sleep_for(pause_after(answer, pauses));
     intended = now();
@@ -204,8 +228,7 @@ heddle::task<void> shopper::visit_until_the_end() {
   const std::chrono::duration<double> between{static_cast<double>(settings.clients) / settings.rate};
   const auto step = std::chrono::duration_cast<std::chrono::nanoseconds>(between);
   time_point intended = market_.begin + std::chrono::duration_cast<std::chrono::nanoseconds>(between * chance());
-  const time_point end = market_.begin + settings.duration;
-  for (; intended < end; intended += step) {
+  for (; intended < market_.end; intended += step) {
     if (now() < intended) co_await market_.loop.sleep_until(intended);
     co_await visit(intended);
   }
@@ -225,11 +248,11 @@ heddle::task<void> shopper::visit(time_point intended) {
     return look(endpoint::show_customers, fmt::format("/customers?ids={},{},{}", id, id + 1, id + 2), intended);
   }
   if (dice < 0.52) {
-    if (const auto order = some(market_.paid)) {
+    if (const auto order = some(market_.told.paid)) {
       return look(endpoint::show_receipt, fmt::format("/orders/{}/receipt", *order), intended);
     }
   }
-  if (const auto order = some(market_.known)) {
+  if (const auto order = some(market_.told.made)) {
     return look(endpoint::show_order, fmt::format("/orders/{}", *order), intended);
   }
   return create_order(intended);
@@ -246,7 +269,7 @@ heddle::task<void> shopper::create_order(time_point intended) {
                              number_up_to(market_.settings.customers), product, number_up_to(3));
   const reply came = co_await ask(market_, std::move(message));
   if (!came.answer) {
-    count_unanswered(market_, endpoint::create_order, intended, came.why_not);
+    count_unanswered(market_, endpoint::create_order, intended, came);
     co_return;
   }
   const http::response& answer = *came.answer;
@@ -257,7 +280,7 @@ heddle::task<void> shopper::create_order(time_point intended) {
   if (!made) co_return;
   ++market_.counted.changes;
   std::string id{text_member(answer.body, "id")};
-  market_.known.push_back(id);
+  market_.told.made.push_back(id);
   market_.reserved.push_back(std::move(id));
 }
 
@@ -286,13 +309,14 @@ heddle::task<void> shopper::look(endpoint which, std::string target, time_point 
   message.target = std::move(target);
   const reply came = co_await ask(market_, std::move(message));
   if (!came.answer) {
-    count_unanswered(market_, which, intended, came.why_not);
+    count_unanswered(market_, which, intended, came);
     co_return;
   }
   const http::response& answer = *came.answer;
   // The directory is the bank's, too.
-  const bool injected = which == endpoint::show_customers && (answer.status == 503 || answer.status == 504) &&
-                        !problem_name(answer).empty();
+  const std::string_view name = problem_name(answer);
+  const bool injected =
+      which == endpoint::show_customers && (name == "directory-unavailable" || name == "directory-late");
   count(market_, which, intended,
         answer.status == 200 ? ending::ok
         : injected           ? ending::injected

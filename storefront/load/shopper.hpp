@@ -2,6 +2,7 @@
 
 #include <storefront/load/config.hpp>
 #include <storefront/load/tally.hpp>
+#include <storefront/load/verify.hpp>
 
 #include <heddle/base/deadline.hpp>
 #include <heddle/http/client.hpp>
@@ -26,10 +27,10 @@ struct marketplace {
   const config& settings;
   heddle::http::client client;
   std::chrono::steady_clock::time_point begin;  ///< of the load
+  std::chrono::steady_clock::time_point end;    ///< nobody comes any more
   tally counted;
   std::vector<std::string> reserved;  ///< orders that nobody has begun to pay or cancel
-  std::vector<std::string> known;     ///< orders that can be looked at
-  std::vector<std::string> paid;      ///< orders that have a receipt
+  acknowledged told;                  ///< what the service has said it has done
   std::uint64_t keys = 0;             ///< Idempotency-Keys given out
 };
 

@@ -7,6 +7,8 @@
 #include <functional>
 #include <memory>
 #include <stdexcept>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 
 namespace storefront::load {
@@ -38,6 +40,16 @@ class stores {
   std::uint64_t number(const char* sql) {
     std::uint64_t found = 0;
     rows(sql, [&](sqlite3_stmt* row) { found = static_cast<std::uint64_t>(sqlite3_column_int64(row, 0)); });
+    return found;
+  }
+
+  /// The two columns that `sql` asks for, as texts by texts.
+  std::unordered_map<std::string, std::string> texts(const char* sql) {
+    auto text = [](sqlite3_stmt* row, int column) {
+      return std::string{reinterpret_cast<const char*>(sqlite3_column_text(row, column))};
+    };
+    std::unordered_map<std::string, std::string> found;
+    rows(sql, [&](sqlite3_stmt* row) { found.emplace(text(row, 0), text(row, 1)); });
     return found;
   }
 
@@ -128,6 +140,28 @@ invariant check_journal(stores& read, std::uint64_t transitions) {
   return found;
 }
 
+invariant check_acknowledged(stores& read, const acknowledged& told) {
+  invariant found{std::string{nothing_is_forgotten},
+                  fmt::format("{} orders, {} payments and {} cancellations", told.made.size(), told.paid.size(),
+                              told.cancelled.size()),
+                  0,
+                  {}};
+  const std::unordered_map<std::string, std::string> states = read.texts("SELECT id, state FROM orders");
+  auto check = [&](const std::vector<std::string>& orders, std::string_view wanted) {
+    for (const std::string& id : orders) {
+      const auto at = states.find(id);
+      if (at != states.end() && (wanted.empty() || at->second == wanted)) continue;
+      if (found.broken++ != 0) continue;
+      found.first_broken = fmt::format("order {} is {}, and was said to be {}", id,
+                                       at == states.end() ? "not there" : at->second, wanted.empty() ? "made" : wanted);
+    }
+  };
+  check(told.made, {});
+  check(told.paid, "paid");
+  check(told.cancelled, "cancelled");
+  return found;
+}
+
 }  // namespace
 
 std::uint64_t verdict::broken(std::string_view name) const noexcept {
@@ -139,7 +173,8 @@ bool verdict::held() const noexcept {
   return std::ranges::all_of(invariants, [](const auto& i) { return i.broken == 0; });
 }
 
-std::expected<verdict, std::string> verify(const std::filesystem::path& store, const std::filesystem::path& ledger) {
+std::expected<verdict, std::string> verify(const std::filesystem::path& store, const std::filesystem::path& ledger,
+                                           const acknowledged& told) {
   try {
     stores read{store, ledger};
     verdict found;
@@ -148,7 +183,8 @@ std::expected<verdict, std::string> verify(const std::filesystem::path& store, c
     found.transitions = read.number("SELECT count(*) FROM journal");
     found.charges = read.number("SELECT count(*) FROM bank.charges");
     found.invariants = {check_stock(read), check_charged_once(read, found.paid_orders),
-                        check_stray_charges(read, found.charges), check_journal(read, found.transitions)};
+                        check_stray_charges(read, found.charges), check_journal(read, found.transitions),
+                        check_acknowledged(read, told)};
     return found;
   } catch (const std::runtime_error& error) {
     return std::unexpected{error.what()};

@@ -16,6 +16,13 @@ struct invariant {
   std::string first_broken;  ///< the first case, for who has to look for it
 };
 
+/// What the service has acknowledged: ids of orders.
+struct acknowledged {
+  std::vector<std::string> made;
+  std::vector<std::string> paid;
+  std::vector<std::string> cancelled;
+};
+
 /// What the stores themselves say.
 struct verdict {
   std::vector<invariant> invariants;
@@ -33,10 +40,13 @@ inline constexpr std::string_view stock_is_conserved = "stock is never negative,
 inline constexpr std::string_view charged_once = "every paid order has one charge of the right amount";
 inline constexpr std::string_view no_stray_charge = "no charge is without its paid order";
 inline constexpr std::string_view journal_is_whole = "the journal has each transition once and in order";
+inline constexpr std::string_view nothing_is_forgotten = "what was acknowledged is in the store";
 
 /// Reads the storefront's store and the bank's ledger, which nobody must be writing to any more. Both are only read.
+/// @param told what must be there
 /// @return the verdict, or one sentence that says which file could not be read and why
 [[nodiscard]] std::expected<verdict, std::string> verify(const std::filesystem::path& store,
-                                                         const std::filesystem::path& ledger);
+                                                         const std::filesystem::path& ledger,
+                                                         const acknowledged& told = {});
 
 }  // namespace storefront::load

@@ -38,7 +38,7 @@ class load_verify : public testing::Test {
   void bank(const char* sql) { run(folder_ / "bank.db", sql); }
 
   verdict found() {
-    auto result = verify(folder_, folder_ / "bank.db");
+    auto result = verify(folder_, folder_ / "bank.db", told_);
     EXPECT_TRUE(result) << result.error();
     return result.value_or(verdict{});
   }
@@ -58,13 +58,14 @@ class load_verify : public testing::Test {
     sqlite3_close(db);
   }
 
+  acknowledged told_{.made = {"a", "b", "c"}, .paid = {"a"}, .cancelled = {"c"}};
   std::filesystem::path folder_;
 };
 
 TEST_F(load_verify, whole_stores_hold) {
   const verdict all = found();
   EXPECT_TRUE(all.held());
-  EXPECT_EQ(all.invariants.size(), 4U);
+  EXPECT_EQ(all.invariants.size(), 5U);
   EXPECT_EQ(all.orders, 3U);
   EXPECT_EQ(all.paid_orders, 1U);
   EXPECT_EQ(all.transitions, 5U);
@@ -114,6 +115,17 @@ TEST_F(load_verify, a_transition_twice_is_found) {
 TEST_F(load_verify, a_transition_that_was_not_written_down_is_found) {
   shop("UPDATE orders SET state = 'cancelled' WHERE id = 'b'; UPDATE products SET stock = 8 WHERE id = 1");
   expect_broken(journal_is_whole, 1);
+}
+
+TEST_F(load_verify, an_acknowledged_order_that_is_not_there_is_found) {
+  told_.made.emplace_back("lost");
+  expect_broken(nothing_is_forgotten, 1);
+}
+
+TEST_F(load_verify, an_acknowledged_payment_or_cancellation_that_is_not_there_is_found) {
+  told_.paid.emplace_back("b");
+  told_.cancelled.emplace_back("b");
+  expect_broken(nothing_is_forgotten, 2);
 }
 
 TEST_F(load_verify, a_store_that_is_not_there_is_told) {

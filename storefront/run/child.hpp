@@ -34,6 +34,7 @@ class child {
   /// The next line of its output, without the line's end, or nothing when there is no more or `within` is over.
   [[nodiscard]] std::optional<std::string> read_line(std::chrono::milliseconds within);
 
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
   void send(int signal) noexcept;
   [[nodiscard]] bool running() noexcept;
 

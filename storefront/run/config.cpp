@@ -34,6 +34,11 @@ config read_command_line(int argc, char** argv) {
       ->check(CLI::IsMember({"no-lock", "no-idempotency", "no-version"}));
   app.add_flag("!--no-tour", read.tour, "Leave the tour out");
   app.add_option("--least-paid", read.least_paid, "Fewer paid orders prove nothing")->capture_default_str();
+  app.add_option("--least-replays", read.least_replays, "Fewer replays prove nothing")->capture_default_str();
+  app.add_option("--least-conflicts", read.least_conflicts, "Fewer version conflicts prove nothing")
+      ->capture_default_str();
+  app.add_option("--least-contended", read.least_contended, "Fewer contended lock waits prove nothing")
+      ->capture_default_str();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

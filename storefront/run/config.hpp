@@ -16,9 +16,12 @@ struct config {
   std::uint64_t seed = 1;
   double faults = 5;  ///< percentage of the bank's calls
   std::uint16_t port = 8080;
-  std::string store;   ///< folder to keep; empty: a scratch folder
-  std::string unsafe;  ///< passed on to the storefront
-  std::uint64_t least_paid = 2'000;
+  std::string store;                 ///< folder to keep; empty: a scratch folder
+  std::string unsafe;                ///< passed on to the storefront
+  std::uint64_t least_paid = 2'000;  ///< these four are passed on to the load
+  std::uint64_t least_replays = 500;
+  std::uint64_t least_conflicts = 100;
+  std::uint64_t least_contended = 50;
 };
 
 /// Reads the command line; prints help or what is wrong, and then ends the program.

@@ -111,13 +111,24 @@ child start_storefront(const fs::path& programs, const config& settings, const w
 }
 
 child start_load(const fs::path& programs, const config& settings, const workplace& place, const std::string& target) {
-  return child{
-      programs / "storefront-load",
-      {"--target", target, "--clients", std::to_string(settings.clients), "--seconds",
-       fmt::format("{}", settings.seconds), "--clean-seconds", fmt::format("{}", settings.clean_seconds), "--rate",
-       fmt::format("{}", settings.rate), "--seed", std::to_string(settings.seed), "--store", place.path("store"),
-       "--ledger", place.path("bank.db"), "--least-paid", std::to_string(settings.least_paid)},
-      child::output::inherited};
+  std::vector<std::string> arguments;
+  auto add = [&](const char* flag, const auto& value) {
+    arguments.emplace_back(flag);
+    arguments.push_back(fmt::format("{}", value));
+  };
+  add("--target", target);
+  add("--clients", settings.clients);
+  add("--seconds", settings.seconds);
+  add("--clean-seconds", settings.clean_seconds);
+  add("--rate", settings.rate);
+  add("--seed", settings.seed);
+  add("--store", place.path("store"));
+  add("--ledger", place.path("bank.db"));
+  add("--least-paid", settings.least_paid);
+  add("--least-replays", settings.least_replays);
+  add("--least-conflicts", settings.least_conflicts);
+  add("--least-contended", settings.least_contended);
+  return child{programs / "storefront-load", std::move(arguments), child::output::inherited};
 }
 
 // The load's exit code, or nothing when a signal came first.

@@ -1,5 +1,6 @@
 // The storefront: reads the command line, opens the shop, serves it until a signal comes, and ends in good order.
 
+#include <storefront/base/descriptors.hpp>
 #include <storefront/base/log.hpp>
 #include <storefront/base/startup_error.hpp>
 #include <storefront/service/config.hpp>
@@ -100,6 +101,7 @@ int main(int argc, char** argv) {
   const storefront::config settings = storefront::read_command_line(argc, argv);
   try {
     storefront::set_up_log("storefront", settings.verbose);
+    storefront::allow_many_descriptors();
     return storefront::serve(settings);
   } catch (const storefront::startup_error& error) {
     fmt::print(stderr, "storefront: {}\n", error.what());
