@@ -96,11 +96,17 @@ function(heddle_test target)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT ${HEDDLE_TEST_TIMEOUT})
   endif()
-  list(JOIN arg_LABEL "\\;" labels)
   find_package(GTest REQUIRED)
   add_executable(${target} ${arg_SOURCES})
   target_link_libraries(${target} PRIVATE ${arg_LIBS} GTest::gmock GTest::gtest_main)
   gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_PREFIX "${HEDDLE_TEST_PREFIX}"
-                       PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${labels}"
-                                  ENVIRONMENT UBSAN_OPTIONS=print_stacktrace=1)
+                       PROPERTIES TIMEOUT ${arg_TIMEOUT} ENVIRONMENT UBSAN_OPTIONS=print_stacktrace=1)
+  # gtest_discover_tests cannot hand on a property that is a list.
+  set(labels "${CMAKE_CURRENT_BINARY_DIR}/${target}_labels.cmake")
+  file(CONFIGURE OUTPUT "${labels}" @ONLY CONTENT [[
+foreach(test IN LISTS @target@_TESTS)
+  set_tests_properties("${test}" PROPERTIES LABELS "@arg_LABEL@")
+endforeach()
+]])
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${labels}")
 endfunction()
