@@ -89,7 +89,8 @@ std::string url_of(child& server, const char* name) {
   const auto line = server.read_line(start_patience);
   const std::size_t at = line ? line->find("http://") : std::string::npos;
   if (at != std::string::npos) return line->substr(at);
-  if (!server.running()) throw startup_error{fmt::format("{} {}", name, server.wait().text())};
+  const exit_status ended = server.end(1s);
+  if (ended.code != 0) throw startup_error{fmt::format("{} {}", name, ended.text())};
   throw startup_error{fmt::format("{} does not get ready", name)};
 }
 
