@@ -75,7 +75,8 @@ class scope;
 ///       co_return;
 ///     });
 ///
-/// The body may capture: it is kept until the end. What the body throws counts as a failure like a child's.
+/// The body may capture: it is kept until the end. Its own locals are not: they go when it returns, so no child may refer
+/// to them. What the body throws counts as a failure like a child's.
 /// - Children never outlive it, whatever ends the body. [test: scope.children_never_outlive_it]
 /// - fail_fast: the first failure stops the others and is rethrown. [test: scope.fail_fast_stops_the_others_and_rethrows]
 /// - collect_all keeps every error. [test: scope.collect_all_keeps_every_error]

@@ -34,11 +34,10 @@
 //   E1  give: release on the word -> take: acquire.
 //   E2  enqueue sets waiters before it unlocks the queue -> give's store fails or sees it, and the giver locks the queue.
 // Progress and fairness. Barging, until the oldest waiter has been passed over for 1 ms; then newcomers wait, for at
-// most
-//   1 ms at a time, until it has had its turn. Threads and tasks are alike.
+//   most 1 ms at a time, until it has had its turn. Threads and tasks are alike.
 // Cost. Uncontended: one compare-and-swap to take, one to give. With a waiter: the queue's lock, one clock reading, one
-// wake. Rejected. Handing the value to a task that has not run (a reservation that others may take over after 1 ms):
-// the same
+//   wake.
+// Rejected. Handing the value to a task that has not run (a reservation that others may take over after 1 ms): the same
 //   bound, but the grant has to be withdrawn when the task is destroyed, and found by whoever takes it over.
 // Source. Barging with a starvation mode: Go's sync.Mutex; a designated waker: nsync's MU_DESIG_WAKER.
 
