@@ -57,6 +57,7 @@ class thread_wait {
   /// Sleeps until the wait is claimed and published, `until` has come (timed_out), or `stop` fires (stopped).
   /// @return a result phase: woken, granted, closed, timed_out, stopped or victim.
   /// - The waker's result is returned. [test: wait.a_thread_is_woken_with_the_result_of_its_waker]
+  /// - What the waker did before is seen. [test: wait.what_its_waker_did_is_seen]
   /// - The deadline ends it, and not early. [test: wait.a_deadline_ends_it_and_not_early]
   /// - The stop ends it. [test: wait.a_stop_ends_it]
   [[nodiscard]] phase park(deadline until, const std::stop_token& stop) noexcept;

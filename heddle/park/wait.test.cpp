@@ -124,6 +124,21 @@ TEST(wait, a_thread_is_woken_with_the_result_of_its_waker) {
   }
 }
 
+// Nothing but the wake orders the two: the waker's last use of the queue's lock comes before what it does.
+TEST(wait, what_its_waker_did_is_seen) {
+  gate g;
+  alignas(64) int plain = 0;  // beside the gate, ThreadSanitizer would soon forget who wrote it
+  std::jthread waiter{[&] {
+    EXPECT_EQ(g.wait(), phase::woken);
+    EXPECT_EQ(plain, 1);
+  }};
+  ASSERT_TRUE(waited_for(g));
+  slot* claimed = g.claim_one();
+  ASSERT_NE(claimed, nullptr);
+  plain = 1;
+  publish(*claimed, phase::woken);
+}
+
 TEST(wait, a_task_is_posted_once_with_the_result_of_its_waker) {
   for (const phase result : {phase::woken, phase::granted, phase::closed}) {
     gate g;

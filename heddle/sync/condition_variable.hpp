@@ -24,7 +24,8 @@ class condition_wait_awaiter;
 /// notified. The lock is held again whenever a wait returns or a task is unwound, whatever ended it.
 ///
 /// - A waiter that called wait before the notification (under the lock) is woken by it: no wake-up is lost.
-///   [test: condition_variable.no_wake_up_is_lost]
+///   [test: condition_variable.no_wake_up_is_lost,
+///   condition_variable.a_notification_as_soon_as_the_lock_is_let_go_is_not_lost]
 /// - notify_one wakes the oldest waiter; one that has timed out or was stopped does not use it up.
 ///   [test: condition_variable.a_timeout_does_not_use_up_a_notification]
 /// - notify_all wakes everybody who waits now. [test: condition_variable.notify_all_wakes_threads_and_tasks]

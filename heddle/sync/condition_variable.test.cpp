@@ -107,6 +107,50 @@ TEST(condition_variable, no_wake_up_is_lost) {
   EXPECT_TRUE(s.items.empty());
 }
 
+/// Whoever posts to it loses the processor until what it has posted has got somewhere.
+class overtaking_executor final : public executor {
+ public:
+  explicit overtaking_executor(const std::atomic<bool>& there) noexcept : there_{there} {}
+  void post(work_item& item) noexcept override {
+    loop_.where().post(item);
+    EXPECT_TRUE(eventually([this] { return there_.load(); }));
+  }
+  [[nodiscard]] const char* name() const noexcept override { return "overtaking"; }
+
+ private:
+  const std::atomic<bool>& there_;
+  loop_thread loop_;
+};
+
+TEST(condition_variable, a_notification_as_soon_as_the_lock_is_let_go_is_not_lost) {
+  const auto wait = [](condition_variable& c, mutex& m) -> task<void> {
+    std::unique_lock lock = co_await m.async_lock();
+    co_await this_task::yield();
+    (void)co_await c.async_wait(lock);
+  };
+  const auto notify = [](condition_variable& c, mutex& m, std::atomic<bool>& notified) -> task<void> {
+    const std::unique_lock lock = co_await m.async_lock();
+    c.notify_one();
+    notified = true;
+  };
+  mutex m;
+  condition_variable c;
+  manual_executor ready;
+  started waiter{ready, wait(c, m)};
+  ASSERT_TRUE(ready.run_one());  // it holds the lock
+  std::atomic<bool> notified{true};
+  overtaking_executor overtaking{notified};
+  started notifier{overtaking, notify(c, m, notified)};
+  ASSERT_TRUE(waited_for(m));
+  notified = false;
+  ready.run_all();  // lets go of the lock, which posts the notifier
+  EXPECT_TRUE(notifier.ends());
+  ready.run_all();
+  EXPECT_TRUE(waiter.has_ended());
+  c.notify_one();
+  ready.run_all();
+}
+
 TEST(condition_variable, a_thread_and_a_task_take_turns) {
   constexpr int rounds = 2'000;
   mutex m;

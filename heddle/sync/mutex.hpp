@@ -27,7 +27,8 @@ class mutex_lock_until_awaiter;
 /// instead of blocking its thread; a lock taken by a task belongs to the task, on whichever thread it runs.
 ///
 /// - Only one agent at a time holds it. [test: mutex.excludes]
-/// - What was done before unlock() is seen after the next lock(). [test: mutex.excludes]
+/// - What was done before unlock() is seen after the next lock().
+///   [test: mutex.what_was_done_under_it_is_seen_under_it, mutex.excludes]
 /// - Not recursive: locking twice from one agent ends the program, because it could never succeed.
 ///   [test: mutex_misuse.locking_twice_is_fatal]
 /// - Unlocking what the agent does not hold ends the program. [test: mutex_misuse.unlocking_what_is_not_held_is_fatal]

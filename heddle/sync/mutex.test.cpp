@@ -75,6 +75,24 @@ TEST(mutex, excludes) {
   expect_free(m);
 }
 
+// Nobody waits, and the flag orders nothing: only the mutex does.
+TEST(mutex, what_was_done_under_it_is_seen_under_it) {
+  (void)current_agent().id();
+  mutex m;
+  alignas(64) int plain = 0;
+  std::atomic<bool> done{false};
+  const std::jthread before{[&] {
+    {
+      const std::lock_guard held{m};
+      plain = 1;
+    }
+    done.store(true, std::memory_order_relaxed);
+  }};
+  ASSERT_TRUE(eventually([&] { return done.load(std::memory_order_relaxed); }));
+  const std::lock_guard held{m};
+  EXPECT_EQ(plain, 1);
+}
+
 TEST(mutex, threads_and_tasks_exclude_each_other) {
   constexpr int rounds = 3'000;
   mutex m;

@@ -61,9 +61,10 @@ class [[nodiscard]] semaphore_permit {
 /// mutex where one at a time is meant.
 ///
 /// - No more permits are out than there are. [test: semaphore.admits_no_more_than_there_are_permits]
-/// - What was done before release() is seen after the acquire that it let in. [test: semaphore.publishes_what_was_done_before]
+/// - What was done before release() is seen after the acquire that it let in.
+///   [test: semaphore.publishes_what_was_done_before, semaphore.publishes_without_a_waiter]
 /// - Waiters are served oldest first; one that wants several holds up those behind it until it gets them.
-///   [test: semaphore.a_large_request_is_not_starved_by_small_ones]
+///   [test: semaphore.a_small_request_waits_behind_a_large_one, semaphore.one_that_was_woken_in_vain_keeps_its_place]
 /// - Newcomers may barge in, until the oldest waiter has been passed over for 1 ms.
 ///   [test: semaphore.a_large_request_is_not_starved_by_small_ones]
 /// - It may be destroyed as soon as the last release has let the next one in.

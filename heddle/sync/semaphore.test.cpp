@@ -124,6 +124,24 @@ TEST(semaphore, publishes_what_was_done_before) {
   EXPECT_EQ(plain, 9'000);
 }
 
+// Nobody waits, and the flag orders nothing: only the semaphore does.
+TEST(semaphore, publishes_without_a_waiter) {
+  (void)current_agent().id();
+  semaphore one{1};
+  alignas(64) int plain = 0;
+  std::atomic<bool> done{false};
+  const std::jthread before{[&] {
+    {
+      const semaphore_permit permit = one.acquire();
+      plain = 1;
+    }
+    done.store(true, std::memory_order_relaxed);
+  }};
+  ASSERT_TRUE(eventually([&] { return done.load(std::memory_order_relaxed); }));
+  const semaphore_permit permit = one.acquire();
+  EXPECT_EQ(plain, 1);
+}
+
 TEST(semaphore, a_permit_gives_back_what_it_holds) {
   semaphore places{5};
   {
@@ -250,6 +268,22 @@ TEST(semaphore, a_stopped_waiter_takes_nothing) {
   EXPECT_EQ(places.available(), 1U);
 }
 
+TEST(semaphore, one_that_is_stopped_lets_the_next_one_go) {
+  semaphore places{0};
+  manual_executor ready;
+  started large{ready, acquire(places, 2)};
+  started small{ready, acquire(places, 1)};
+  ready.run_all();
+  ASSERT_TRUE(waited_for(places, 2));
+  places.release();
+  ready.run_all();
+  EXPECT_FALSE(small.has_ended());
+  large.stop();
+  ready.run_all();
+  EXPECT_TRUE(large.was_stopped());
+  EXPECT_TRUE(small.has_ended());
+}
+
 TEST(semaphore, a_large_request_is_not_starved_by_small_ones) {
   semaphore places{2};
   semaphore_permit first = places.acquire();
@@ -270,6 +304,26 @@ TEST(semaphore, a_large_request_is_not_starved_by_small_ones) {
   ASSERT_TRUE(large.has_ended());
   EXPECT_FALSE(small.has_ended());
   large.value().give_back();
+  ready.run_all();
+  EXPECT_TRUE(small.has_ended());
+}
+
+TEST(semaphore, a_small_request_waits_behind_a_large_one) {
+  semaphore places{0};
+  manual_executor ready;
+  started large{ready, acquire(places, 2)};
+  started small{ready, acquire(places, 1)};
+  ready.run_all();
+  ASSERT_TRUE(waited_for(places, 2));
+  places.release();
+  ready.run_all();
+  EXPECT_FALSE(small.has_ended());
+  EXPECT_EQ(places.available(), 1U);
+  places.release();
+  ready.run_all();
+  EXPECT_TRUE(large.has_ended());
+  EXPECT_FALSE(small.has_ended());
+  places.release();
   ready.run_all();
   EXPECT_TRUE(small.has_ended());
 }
@@ -364,6 +418,30 @@ TEST(semaphore, woken_waiters_that_find_nothing_keep_their_order) {
     for (std::size_t later = i + 1; later < tasks.size(); ++later) EXPECT_FALSE(tasks[later].has_ended());
     tasks[i].value().give_back();
   }
+}
+
+TEST(semaphore, one_that_was_woken_in_vain_keeps_its_place) {
+  const auto woken_in_vain = [] {
+    semaphore places{0};
+    manual_executor ready;
+    started first{ready, acquire(places)};
+    started second{ready, acquire(places)};
+    ready.run_all();
+    places.release();
+    semaphore_permit mine = places.try_acquire();  // refused when the first one has waited for 1 ms already
+    const bool in_vain = mine.count() == 1;
+    ready.run_all();
+    EXPECT_EQ(first.has_ended(), !in_vain);
+    mine.give_back();
+    ready.run_all();
+    EXPECT_TRUE(first.has_ended());
+    EXPECT_FALSE(second.has_ended());
+    places.release();
+    ready.run_all();
+    EXPECT_TRUE(second.has_ended());
+    return in_vain;
+  };
+  EXPECT_TRUE(eventually(woken_in_vain));
 }
 
 TEST(semaphore, may_be_destroyed_right_after_the_last_release) {
