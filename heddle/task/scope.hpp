@@ -111,7 +111,7 @@ class scope {
   template <class T>
   void spawn_on(executor& where, task<T> child, const char* name = nullptr) {
     begin_child();
-    auto done = [this](outcome<T> ended) noexcept { child_ended(ended.has_value(), ended.error()); };
+    auto done = [this](const outcome<T>& ended) noexcept { child_ended(ended.has_value(), ended.error()); };
     try {
       tasks::make_root(std::move(child), std::move(done), where, nested_.context(), name).post();
     } catch (...) {  // no memory for its frame: it never began
