@@ -7,15 +7,15 @@ In the public headers, a promise is a list item of a doc comment, and ends with 
     ///   [test: mutex.a_stopped_waiter_does_not_strand_the_next]
 
 Several tests are separated by commas. An item ends with its test, with an empty line of the comment, with the next item
-or with the comment. In park and sync, every item must name its test, and a header that declares a class must hold at least
-one promise; in other modules only the names are checked.
+or with the comment. Every item must name its test; in park and sync, a header that declares a class must hold at least one
+promise.
 """
 import argparse
 import pathlib
 import re
 import sys
 
-STRICT = ("park", "sync")  # modules whose every promise must name a test
+NAMES_ITS_TESTS = ("park", "sync")  # modules in which every class must promise something
 TEST = re.compile(r"^\s*(?:TEST|TEST_F|TEST_P|TYPED_TEST|TYPED_TEST_P)\(\s*(\w+)\s*,\s*(\w+)\s*\)", re.M)
 ITEM = re.compile(r"^\s*/// - (.*)$")
 CONTINUED = re.compile(r"^\s*///[ \t]+(\S.*)$")
@@ -46,7 +46,7 @@ def main():
     tests |= {f"compile_fail.{path.stem}" for path in (root / "tests" / "compile_fail").glob("*.cpp")}
     problems, count = [], 0
     for path in sorted((root / "heddle").glob("*/*.hpp")):
-        text, held, strict = path.read_text(), 0, path.parent.name in STRICT
+        text, held = path.read_text(), 0
         for line, promise in promises(text):
             place = f"{path.relative_to(root)}:{line}"
             tag = TAG.search(promise)
@@ -54,10 +54,10 @@ def main():
                 held += 1
                 problems += [f"{place}: there is no test {name}" for name in re.split(r",\s*", tag[1].strip())
                              if name not in tests]
-            elif strict:
+            else:
                 problems.append(f"{place}: no test is named for: {promise}")
         count += held
-        if strict and not held and CLASS.search(text):
+        if path.parent.name in NAMES_ITS_TESTS and not held and CLASS.search(text):
             problems.append(f"{path.relative_to(root)}: declares a class and promises nothing")
     print("\n".join(problems) if problems else f"{count} promises, each with a test")
     sys.exit(bool(problems))

@@ -12,6 +12,11 @@ namespace heddle {
 /// Every operation of heddle that can wait takes one. A relative time is turned into a deadline once, at the outermost
 /// call, so that a chain of operations shares it. A deadline in the past makes an operation fail at once if it would
 /// wait; what can be done without waiting is still done.
+///
+/// - `never` does not pass, and comes after every other. [test: deadline.never_does_not_pass,
+///   deadline.is_ordered_by_time_with_never_last]
+/// - A wait too long to be represented is never. [test: deadline.a_wait_too_long_to_represent_is_never]
+/// - A negative wait has passed. [test: deadline.a_negative_wait_has_passed]
 class deadline {
  public:
   using clock = std::chrono::steady_clock;

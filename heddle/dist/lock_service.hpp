@@ -116,11 +116,10 @@ class [[nodiscard]] lease {
 
 /// Locks by name that exclude each other between tasks, threads and processes, held as leases with fencing tokens.
 ///
-/// The engine is chosen by URL:
-/// - `memory://`: inside this service only; tokens begin anew with it, so its fence is advisory.
-/// - `sqlite:///absolute/path`: between the processes of one machine that name the same file, which is made for locks
-///   alone; the fence is strict. A holder that dies is known to be dead by the kernel and its locks are free at once; one that
-///   hangs keeps them until its lease ends.
+/// The engine is chosen by URL. `memory://` is inside this service only; tokens begin anew with it, so its fence is
+/// advisory. `sqlite:///absolute/path` is between the processes of one machine that name the same file, which is made
+/// for locks alone; the fence is strict. A holder that dies is known to be dead by the kernel and its locks are free at
+/// once; one that hangs keeps them until its lease ends.
 ///
 /// Waiters of one service are served first come, first served, one wake per release; they stand in park's snapshot as
 /// waiting for a `lease` with the lock's name. Waiters of different processes look again after a pause with full jitter,

@@ -23,6 +23,10 @@ namespace heddle::http {
 /// Nothing is validated here: the parser only adds what the grammar allows, and `serialize` refuses names and values
 /// that would break out of their line.
 ///
+/// - Order and repetitions are kept. [test: headers.keep_their_order_and_repetitions]
+/// - Names compare without case. [test: headers.names_compare_without_case]
+/// - A field may be made of another one's text. [test: headers.a_field_may_be_made_of_another_ones_text]
+///
 /// Thread-safety: as a standard container.   Cost: lookups compare every name, which suits the tens of fields of a
 /// message.
 class headers {

@@ -35,6 +35,8 @@ struct response {
 
 /// True if the sender is content to have the connection kept open after this message: on HTTP/1.1 unless `Connection`
 /// says `close`; on HTTP/1.0 only if it says `keep-alive` and not `close`.
+/// - By version. [test: message.http_1_1_is_kept_alive_unless_it_says_close,
+///   message.http_1_0_is_closed_unless_it_says_keep_alive]
 [[nodiscard]] bool keep_alive(const request& message) noexcept;
 /// The same for a response. A body that only the close of the connection ends rules reuse out whatever this says:
 /// `response_parser::until_close` tells.
@@ -51,6 +53,8 @@ struct response {
 
 /// An error as RFC 9457 describes it: content type `application/problem+json`, members `type` (about:blank), `title`,
 /// `status` and, unless empty, `detail`. Any bytes may be passed: what is not UTF-8 becomes U+FFFD.
+/// - It is as RFC 9457 has it, whatever bytes are passed. [test: message.a_problem_is_json_as_rfc_9457_has_it,
+///   message.a_problem_takes_any_bytes]
 ///
 /// @param status   the status code, in the body as well
 /// @param title    what went wrong, the same for every occurrence; empty for the status's reason phrase

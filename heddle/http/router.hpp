@@ -41,6 +41,13 @@ struct route_options {
 /// `/orders/{id}/pay`. Of several patterns that fit, the one whose first differing segment is literal wins, whatever
 /// the order of addition. Segments are compared decoded and with case.
 ///
+/// - Method and path decide. [test: router.finds_by_method_and_path]
+/// - Literal segments win over names. [test: router.literal_segments_win_over_names_in_any_order_of_addition]
+/// - Values are decoded and never empty. [test: router.values_are_decoded_and_never_empty]
+/// - A path that is known by other methods says which. [test: router.a_known_path_says_which_methods_it_has]
+/// - A malformed pattern, or one that is there already, ends the program.
+///   [test: router_misuse.malformed_and_repeated_patterns_are_fatal]
+///
 /// Thread-safety: fill it, then hand it to a server; matching is const.   Cost: linear in the number of routes.
 class router {
  public:

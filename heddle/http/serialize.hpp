@@ -42,6 +42,10 @@ struct write_options {
 /// if there is a body or the method is POST, PUT or PATCH; for responses always, but for 1xx, 204 and an empty 304.
 /// These three get no body either. The message may have a `Content-Length` of its own if it says the same, and must
 /// have no `Transfer-Encoding`.
+/// - What is written is read back. [test: serialize.what_is_written_is_read_back]
+/// - Names, values and request lines cannot be broken out of. [test: serialize.header_injection_is_refused,
+///   serialize.a_request_line_cannot_be_broken_out_of]
+/// - No other length than the true one can be said. [test: serialize.only_the_true_length_may_be_said]
 ///
 /// @return nothing, or why it was refused; `out` is then as it was before
 std::expected<void, serialize_error> serialize(const request& message, std::string& out, write_options options = {});

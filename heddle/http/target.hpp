@@ -22,6 +22,10 @@ namespace heddle::http {
 
 /// A request target taken apart. `path` stays encoded, because decoding before the split at `/` would let `%2F` make
 /// a segment of its own; `segments` and `parameters` are decoded.
+/// - Segments are decoded after the split, and so are parameters. [test: target.segments_are_decoded_after_the_split,
+///   target.parameters_are_decoded_after_the_split]
+/// - The first of repeated parameters counts. [test: target.the_first_of_repeated_parameters_counts]
+/// - Broken encoding is refused. [test: target.broken_encoding_is_refused]
 struct target {
   /// The path as sent, without the query; of an absolute target (`http://host/path`) without scheme and host. Never
   /// empty: `/` if nothing was sent, `*` for the asterisk form, `host:port` for the authority form.

@@ -14,6 +14,8 @@ struct stopped_t {};
 
 /// How a task ended: with a value, with an exception, or stopped. Stopped is not an exception, so no catch clause can
 /// swallow it; it is seen only by those who ask for the outcome.
+/// - The three are told apart. [test: sync_wait.tells_the_three_outcomes_apart]
+/// - Asking a stopped one for its value ends the program. [test: task_misuse.asking_a_stopped_outcome_for_its_value_is_fatal]
 template <class T>
 class [[nodiscard]] outcome {
  public:
