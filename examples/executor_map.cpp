@@ -11,8 +11,10 @@ long square(long number) { return number * number; }
 
 std::vector<long> map_squares(heddle::thread_pool& pool, long count) {
   std::vector<heddle::future<long>> answers;
+  answers.reserve(static_cast<std::size_t>(count));
   for (long i = 1; i <= count; ++i) answers.push_back(pool.submit(square, i));
   std::vector<long> squares;
+  squares.reserve(answers.size());
   for (auto& answer : answers) squares.push_back(answer.get());
   return squares;
 }

@@ -27,6 +27,7 @@ heddle::task<void> query_database() {
 
 heddle::task<void> query_all(int count) {
   std::vector<heddle::task<void>> queries;
+  queries.reserve(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i) queries.push_back(query_database());
   co_await heddle::when_all(std::move(queries));
 }

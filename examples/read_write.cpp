@@ -30,6 +30,7 @@ int main() {
   std::atomic<int> reads{0};
   std::atomic<int> torn{0};
   std::vector<std::thread> threads;
+  threads.reserve(readers + 1);
   for (unsigned i = 0; i < readers; ++i) {
     threads.emplace_back([&] {
       for (int n = 0; n < 2'000; ++n, ++reads) torn += read_data() ? 0 : 1;
