@@ -54,6 +54,9 @@ TEST(storefront_bank_down, orders_stay_payable_and_nothing_is_lost) {
   EXPECT_EQ(refused->status, 503U) << refused->body;
   EXPECT_NE(refused->headers.get("Retry-After"), "");
   EXPECT_EQ(web.state_of(order), "reserved");
+  // The visitor's is one of them.
+  const std::string refusals = R"(storefront_requests_total{route="POST /orders/{id}/pay",status="503"})";
+  ASSERT_TRUE(eventually([&] { return web.figure(refusals) >= 3; })) << "the load must meet the outage, too";
 
   bank.reset();
   bank.emplace(open_bank(bank_port));

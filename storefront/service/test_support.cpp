@@ -58,6 +58,7 @@ bool eventually(const std::function<bool()>& holds) {
 
 program::program(const std::vector<std::string>& command) {
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   posix_spawn_file_actions_t actions;
@@ -175,7 +176,7 @@ std::size_t test_bank::charges_of(std::string_view order_id) {
 }
 
 heddle::task<std::expected<http::response, http::client_error>> browser::ask(std::string method, std::string target,
-                                                                             std::string body, fields more) {
+                                                                             std::string body, const fields& more) {
   http::request sent;
   sent.method = std::move(method);
   sent.target = std::move(target);

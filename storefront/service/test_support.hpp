@@ -134,7 +134,7 @@ class browser {
 
   /// The same for tasks; they run in run().
   [[nodiscard]] heddle::task<std::expected<heddle::http::response, heddle::http::client_error>> ask(
-      std::string method, std::string target, std::string body = {}, fields more = {});
+      std::string method, std::string target, std::string body = {}, const fields& more = {});
   template <class T>
   T run(heddle::task<T> work) {
     return loop_.run(std::move(work));
