@@ -25,8 +25,9 @@ void mutex::lock(std::source_location site) noexcept {
 
 void mutex::lock_slow(std::source_location site) noexcept {
   agent& self = current_agent();
-  if (holder() == self.id()) fatal("a mutex was locked twice by one agent, a deadlock of length one", site);
-  (void)rule::of(*this).take(self.id(), resource(), deadline::never(), {}, site);
+  const std::uint32_t id = self.id();  // before the look at the holder, who may end and leave the same id to this agent
+  if (holder() == id) fatal("a mutex was locked twice by one agent, a deadlock of length one", site);
+  (void)rule::of(*this).take(id, resource(), deadline::never(), {}, site);
   self.now_holds();
 }
 
