@@ -1,7 +1,7 @@
 // Agents and their slots.
 //
-// State. Two parallel tables, reserved once and touched page by page: slots (private: wait nodes) and records (a memory
-//   file: what another process may read). Index 0 is nobody. Free slots form a stack linked by index; `free_head` is
+// State. Three parallel tables, reserved once and touched page by page: slots (private: wait nodes), records and hold
+//   lists (both in a memory file: what another process may read). Index 0 is nobody. Free slots form a stack linked by index; `free_head` is
 //   tag << 32 | index, the tag grows with each change so that a stack that came back to the same head is not mistaken
 //   for an unchanged one. Indices never used so far are handed out by `next_unused`.
 // Invariants.
@@ -17,6 +17,7 @@
 #include <heddle/park/agent.hpp>
 #include <heddle/park/internal/clock.hpp>
 #include <heddle/park/internal/current.hpp>
+#include <heddle/park/internal/diagnosis.hpp>
 #include <heddle/park/internal/slot.hpp>
 #include <heddle/sys/futex.hpp>
 #include <heddle/sys/memory.hpp>
@@ -31,6 +32,8 @@ namespace heddle {
 namespace park {
 
 constinit thread_local agent* running_agent = nullptr;
+constinit std::atomic<const diagnosis_hooks*> diagnosis{nullptr};
+constinit std::atomic<bool> look_is_due{false};
 
 namespace {
 
@@ -38,23 +41,27 @@ constinit std::atomic<std::uint64_t> free_head{0};
 constinit std::atomic<std::uint32_t> next_unused{1};
 constinit std::atomic<int> record_descriptor{-1};
 
-record* map_records(record* at) noexcept {
-  const sys::shared_mapping file = sys::map_memory_file("heddle-agents", sizeof(record) * max_slots, at);
+constinit slot* slots = nullptr;
+constinit record* records = nullptr;
+constinit hold_list* holds = nullptr;
+
+hold_list* holds_behind(record* table) noexcept { return reinterpret_cast<hold_list*>(table + max_slots); }
+
+record* make_record_file() noexcept {
+  const sys::shared_mapping file = sys::map_memory_file("heddle-agents", record_file_size);
   record_descriptor.store(file.descriptor, std::memory_order_release);
   return static_cast<record*>(file.address);
 }
 
 void after_fork_in_child() noexcept;
 
-constinit slot* slots = nullptr;
-constinit record* records = nullptr;
-
 // Whoever knows an index got it, directly or through others, from somebody who had been here; so slot_at and record_at
 // need no guard.
 void make_tables_once() noexcept {
   static const bool made = [] {
     slots = static_cast<slot*>(sys::reserve_private(sizeof(slot) * max_slots));
-    records = map_records(nullptr);
+    records = make_record_file();
+    holds = holds_behind(records);
     watch_for_exit();
     sys::at_fork([]() { clock_before_fork(); }, []() { clock_after_fork(false); }, []() { after_fork_in_child(); });
     return true;
@@ -75,13 +82,18 @@ void set_record(record& r, agent::kind kind, std::string_view name, std::uint32_
 }
 
 // The child has one thread and a copy of the private table. Its records would be the parent's: it maps a fresh file in
-// their place and shows only the forking thread and the task that it runs. The other threads' slots stay taken (I2): what they held stays held.
+// their place and shows only the forking thread and the task that it runs. The other threads' slots stay taken (I2):
+// what they held stays held, and stays listed.
 // Whoever had pinned a wait is not here to let go of it.
 void after_fork_in_child() noexcept {
   clock_after_fork(true);
   for (std::uint32_t i = 1; i < slots_in_use_end(); ++i) slots[i].pins.store(0, std::memory_order_relaxed);
   const int inherited = record_descriptor.load(std::memory_order_relaxed);
-  records = map_records(records);
+  record* const fresh = make_record_file();
+  for (std::uint32_t i = 1; i < slots_in_use_end(); ++i) {
+    if (holds[i].count() != 0) holds_behind(fresh)[i].copy_from(holds[i]);
+  }
+  sys::move_mapping(fresh, record_file_size, records);
   sys::close_memory_file(inherited);
   char name[16] = {};
   sys::thread_name(name, sizeof name);
@@ -98,10 +110,11 @@ void after_fork_in_child() noexcept {
 
 slot& slot_at(std::uint32_t index) noexcept { return slots[index]; }
 record& record_at(std::uint32_t index) noexcept { return records[index]; }
+hold_list& holds_at(std::uint32_t index) noexcept { return holds[index]; }
 std::uint32_t slots_in_use_end() noexcept { return next_unused.load(std::memory_order_acquire); }
 int record_file() noexcept { return record_descriptor.load(std::memory_order_acquire); }
 
-slot& take_slot(agent::kind kind, const char* name, executor* runs_on) noexcept {
+slot& take_slot(agent::kind kind, const char* name, executor* runs_on, const void* awaited_by) noexcept {
   make_tables_once();
   std::uint32_t index = 0;
   std::uint64_t head = free_head.load(std::memory_order_acquire);  // E1
@@ -117,6 +130,7 @@ slot& take_slot(agent::kind kind, const char* name, executor* runs_on) noexcept 
   slot& s = slots[index];
   s.index = index;
   s.runs_on = runs_on;
+  s.awaited_by = awaited_by;
   char buffer[16] = {};
   if (name == nullptr && kind == agent::kind::thread) sys::thread_name(buffer, sizeof buffer);
   set_record(records[index], kind, name != nullptr ? name : buffer, kind == agent::kind::thread ? sys::thread_id() : 0);
@@ -161,24 +175,31 @@ agent_scope::~agent_scope() { park::running_agent = before_; }
 park::slot& agent::slot() noexcept { return park::slot_at(id()); }
 
 std::uint32_t agent::take_slot() noexcept {
-  park::slot& taken = park::take_slot(kind_, name_, executor_);
+  park::slot& taken = park::take_slot(kind_, name_, executor_, awaited_by_);
   id_ = taken.index;
+  holds_ = &park::holds_at(id_);
   if (kind_ == kind::thread) {
     sys::at_thread_exit([](void* self) { static_cast<agent*>(self)->end(); }, this);
   }
   return id_;
 }
 
+void agent::holds_another() noexcept {
+  const park::diagnosis_hooks* hooks = park::diagnosis.load(std::memory_order_acquire);
+  if (hooks != nullptr) hooks->took_another(*this);
+}
+
 void agent::end() noexcept {
   if (id_ == 0) return;
-  if (held_ != 0) {
+  if (const std::uint32_t held_now = held(); held_now != 0) {
     if (kind_ == kind::task) fatal("a task has ended while it holds a lock; release it before the task returns");
     std::fprintf(stderr, "heddle: thread %u has ended while it holds %u lock(s); they stay locked for ever\n",
-                 sys::thread_id(), held_);
+                 sys::thread_id(), held_now);
   } else {
     park::free_slot(park::slot_at(id_));  // I2
   }
   id_ = 0;
+  holds_ = nullptr;
 }
 
 }  // namespace heddle

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <heddle/park/executor.hpp>
+#include <heddle/park/holds.hpp>
 
 #include <cstdint>
 
@@ -50,9 +51,25 @@ class agent {
   void move_to(executor& other) noexcept { executor_ = &other; }
 
   /// How many locks it holds now.
-  [[nodiscard]] std::uint32_t held() const noexcept { return held_; }
-  void now_holds() noexcept { ++held_; }
-  void no_longer_holds() noexcept { --held_; }
+  [[nodiscard]] std::uint32_t held() const noexcept { return holds_ != nullptr ? holds_->count() : 0; }
+  /// The locks that it holds; it must have an id.
+  [[nodiscard]] const park::hold_list& holds() const noexcept { return *holds_; }
+
+  /// It has taken a lock; it must have an id.
+  /// @param taken_at the program counter of the call that took it.
+  /// - What it holds is listed until it is given back. [test: agent.lists_what_it_holds]
+  void now_holds(const void* lock, park::held_as how, const void* taken_at) noexcept {
+    holds_->add(lock, how, taken_at);
+    if (holds_->listed() > 1 && !how.tried()) [[unlikely]] {
+      holds_another();
+    }
+  }
+  /// It gives the lock back.
+  void no_longer_holds(const void* lock) noexcept { holds_->remove(lock); }
+
+  /// For a task: what waits for its end, as the address of that wait's resource; null if nothing does. To be said before
+  /// it first runs.
+  void is_awaited_by(const void* join) noexcept { awaited_by_ = join; }
 
   /// Gives the slot back. A task that ends while it holds a lock ends the program; a thread that does is reported on
   /// standard error and its slot is never used again, so that nobody can be taken for the holder.
@@ -64,11 +81,13 @@ class agent {
 
  private:
   std::uint32_t take_slot() noexcept;
+  void holds_another() noexcept;
 
   std::uint32_t id_{0};
-  std::uint32_t held_{0};
+  park::hold_list* holds_{nullptr};  // beside its slot
   const char* name_;
   executor* executor_;
+  const void* awaited_by_{nullptr};
   kind kind_;
 };
 

@@ -44,6 +44,15 @@ struct resource {
   bool named = true;                                  ///< which of the two `made` is
   const std::atomic<std::uint32_t>* owner = nullptr;  ///< the word that holds the holder's id, or null
   std::uint8_t owner_shift = 0;                       ///< the id is word >> owner_shift
+  bool shared = false;                                ///< the wait is for a share of it: to read
+  bool breakable = false;                             ///< the waiting call can return wait_error::deadlock
+
+  /// The same for a call that can return wait_error::deadlock.
+  [[nodiscard]] constexpr resource for_breakable_call() const noexcept {
+    resource result = *this;
+    result.breakable = true;
+    return result;
+  }
 
   /// A resource that has a name and no holder.
   static constexpr resource of(resource_kind kind, const void* address, const char* name) noexcept {

@@ -32,6 +32,7 @@
 
 #include <heddle/base/fatal.hpp>
 #include <heddle/park/internal/clock.hpp>
+#include <heddle/park/internal/diagnosis.hpp>
 #include <heddle/park/internal/slot.hpp>
 #include <heddle/park/wait.hpp>
 #include <heddle/sys/compiler.hpp>
@@ -69,7 +70,8 @@ std::uint64_t begin_wait(slot& s, const resource& what, std::int64_t until_ns, s
   const std::uint32_t sequence = r.sequence.load(std::memory_order_relaxed);
   r.sequence.store(sequence + 1, std::memory_order_relaxed);
   const std::uint32_t info = r.info.load(std::memory_order_relaxed) & 0xffU;
-  r.info.store(info | static_cast<std::uint32_t>(what.kind) << 8 | (what.named ? 1U << 16 : 0U),
+  r.info.store(info | static_cast<std::uint32_t>(what.kind) << 8 | (what.named ? 1U << 16 : 0U) |
+                   (what.shared ? 1U << 17 : 0U) | (what.breakable ? 1U << 18 : 0U),
                std::memory_order_release);
   r.generation.store(generation, std::memory_order_release);
   r.resource.store(reinterpret_cast<std::uint64_t>(what.address), std::memory_order_release);
@@ -86,6 +88,7 @@ std::uint64_t begin_wait(slot& s, const resource& what, std::int64_t until_ns, s
 
   s.claim.store(make_claim(generation, phase::arming), std::memory_order_release);  // E2
   s.pinnable.store(true, std::memory_order_seq_cst);
+  tell_of_wait(what.kind);
   return generation;
 }
 
@@ -224,6 +227,7 @@ bool cancel_current(slot& s, phase result) noexcept {
 thread_wait::thread_wait(const resource& what, deadline until, std::source_location site) noexcept
     : slot_{current_agent().slot()} {
   slot_.item = nullptr;
+  slot_.runs_on = current_agent().runs_on();
   const bool is_task = current_agent().what() == agent::kind::task;
   generation_ = begin_wait(slot_, what, until.ns(), site, is_task ? sys::thread_id() : 0);
 }

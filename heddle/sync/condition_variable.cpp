@@ -148,7 +148,7 @@ park::task_wait::step condition_wait_awaiter::claimed(park::phase result) noexce
     if (!recheck.is_never()) recheck_at(recheck);
     return step::wait;
   }
-  waiting_agent().now_holds();
+  waiting_agent().now_holds(lock_.mutex(), lock_.mutex()->held(false), __builtin_return_address(0));
   return unwinds_ ? step::unwind : step::resume;
 }
 

@@ -16,26 +16,26 @@ void mutex::lock(std::source_location site) noexcept {
     std::uint32_t expected = 0;
     if (word_.compare_exchange_strong(expected, self->id_if_any() << sync::value_shift, std::memory_order_acquire,
                                       std::memory_order_relaxed)) [[likely]] {  // E1
-      self->now_holds();
+      self->now_holds(this, held(false), __builtin_return_address(0));
       return;
     }
   }
-  lock_slow(site);
+  lock_slow(site, __builtin_return_address(0));
 }
 
-void mutex::lock_slow(std::source_location site) noexcept {
+void mutex::lock_slow(std::source_location site, const void* caller) noexcept {
   agent& self = current_agent();
   const std::uint32_t id = self.id();  // before the look at the holder, who may end and leave the same id to this agent
   if (holder() == id) fatal("a mutex was locked twice by one agent, a deadlock of length one", site);
   (void)rule::of(*this).take(id, resource(), deadline::never(), {}, site);
-  self.now_holds();
+  self.now_holds(this, held(false), caller);
 }
 
 std::expected<void, wait_error> mutex::take_until(deadline until, const std::stop_token& stop,
                                                   std::source_location site) noexcept {
   agent& self = current_agent();
-  auto taken = rule::of(*this).take(self.id(), resource(), until, stop, site);
-  if (taken) self.now_holds();
+  auto taken = rule::of(*this).take(self.id(), resource().for_breakable_call(), until, stop, site);
+  if (taken) self.now_holds(this, held(!until.is_never()), __builtin_return_address(0));
   return taken;
 }
 
@@ -48,7 +48,7 @@ std::expected<std::unique_lock<mutex>, wait_error> mutex::lock_until(deadline un
 bool mutex::try_lock() noexcept {
   agent& self = current_agent();
   if (!rule::of(*this).try_take(self.id())) return false;
-  self.now_holds();
+  self.now_holds(this, held(true), __builtin_return_address(0));
   return true;
 }
 
@@ -56,7 +56,7 @@ void mutex::unlock() noexcept {
   if (agent* const self = park::known_agent(); self != nullptr) [[likely]] {
     std::uint32_t expected = self->id_if_any() << sync::value_shift;
     if (word_.compare_exchange_strong(expected, 0, std::memory_order_release, std::memory_order_relaxed)) [[likely]] {
-      self->no_longer_holds();  // E1, I5
+      self->no_longer_holds(this);  // E1, I5
       return;
     }
   }
@@ -67,7 +67,7 @@ void mutex::unlock_slow() noexcept {
   if (!held_by_me()) fatal("a mutex was unlocked by an agent that does not hold it");
   agent& self = current_agent();
   rule::of(*this).give(self.id());
-  self.no_longer_holds();
+  self.no_longer_holds(this);
 }
 
 bool mutex::held_by_me() const noexcept {
@@ -80,6 +80,10 @@ std::uint32_t mutex::holder() const noexcept { return word_.load(std::memory_ord
 void mutex::destroyed_in_use() const noexcept {
   if (process_is_exiting()) return;
   fatal(holder() != 0 ? "a mutex was destroyed while it is held" : "a mutex was destroyed while it is waited for");
+}
+
+park::held_as mutex::held(bool tried) const noexcept {
+  return {resource_kind::mutex, origin_, queue_.named(), park::hold_mode::exclusive, tried};
 }
 
 park::resource mutex::resource() const noexcept {
@@ -104,17 +108,18 @@ mutex_lock_awaiter::mutex_lock_awaiter(mutex& m, std::source_location site) noex
     : turnstile_wait{&m, current_agent().id(), m.resource(), deadline::never(), {}, site}, mutex_{m} {}
 
 std::unique_lock<mutex> mutex_lock_awaiter::await_resume() noexcept {
-  current_agent().now_holds();
+  current_agent().now_holds(&mutex_, mutex_.held(false), __builtin_return_address(0));
   return std::unique_lock{mutex_, std::adopt_lock};
 }
 
 mutex_lock_until_awaiter::mutex_lock_until_awaiter(mutex& m, deadline until, std::stop_token stop,
                                                    std::source_location site) noexcept
-    : turnstile_wait{&m, current_agent().id(), m.resource(), until, std::move(stop), site}, mutex_{m} {}
+    : turnstile_wait{&m, current_agent().id(), m.resource().for_breakable_call(), until, std::move(stop), site},
+      mutex_{m} {}
 
 std::expected<std::unique_lock<mutex>, wait_error> mutex_lock_until_awaiter::await_resume() noexcept {
   if (error()) return std::unexpected{*error()};
-  current_agent().now_holds();
+  current_agent().now_holds(&mutex_, mutex_.held(!until().is_never()), __builtin_return_address(0));
   return std::unique_lock{mutex_, std::adopt_lock};
 }
 

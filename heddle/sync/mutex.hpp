@@ -3,6 +3,7 @@
 #include <heddle/base/deadline.hpp>
 #include <heddle/base/origin.hpp>
 #include <heddle/base/wait_error.hpp>
+#include <heddle/park/holds.hpp>
 #include <heddle/park/queue.hpp>
 #include <heddle/sync/turnstile_wait.hpp>
 #include <heddle/sys/compiler.hpp>
@@ -119,7 +120,8 @@ class HEDDLE_THREAD_SAFETY(capability("mutex")) mutex {
   [[nodiscard]] park::resource resource() const noexcept;
   [[nodiscard]] std::expected<void, wait_error> take_until(deadline until, const std::stop_token& stop,
                                                            std::source_location site) noexcept;
-  void lock_slow(std::source_location site) noexcept;
+  [[nodiscard]] park::held_as held(bool tried) const noexcept;
+  void lock_slow(std::source_location site, const void* caller) noexcept;
   void unlock_slow() noexcept;
   void destroyed_in_use() const noexcept;
 

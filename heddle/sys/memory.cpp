@@ -12,14 +12,19 @@ void* reserve_private(std::size_t bytes) noexcept {
   return address;
 }
 
-shared_mapping map_memory_file(const char* name, std::size_t bytes, void* at) noexcept {
+shared_mapping map_memory_file(const char* name, std::size_t bytes) noexcept {
   const int descriptor = memfd_create(name, MFD_CLOEXEC);
   if (descriptor < 0) fatal("memfd_create failed: the table of agents needs a memory file");
   if (ftruncate(descriptor, static_cast<off_t>(bytes)) != 0) fatal("the system refuses to size the table of agents");
-  const int fixed = at != nullptr ? MAP_FIXED : 0;
-  void* address = mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | fixed, descriptor, 0);
+  void* address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
   if (address == MAP_FAILED) fatal("the system refuses to map the table of agents");
   return {address, descriptor};
+}
+
+void move_mapping(void* from, std::size_t bytes, void* to) noexcept {
+  if (mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to) {
+    fatal("the system refuses to move the table of agents");
+  }
 }
 
 void close_memory_file(int descriptor) noexcept { close(descriptor); }

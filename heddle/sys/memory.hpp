@@ -14,9 +14,11 @@ struct shared_mapping {
   int descriptor;
 };
 
-/// Makes a sparse memory file of `bytes` called `name` and maps it; at `at` (replacing what is there) unless null.
-/// Fatal when the system refuses.
-[[nodiscard]] shared_mapping map_memory_file(const char* name, std::size_t bytes, void* at = nullptr) noexcept;
+/// Makes a sparse memory file of `bytes` called `name` and maps it. Fatal when the system refuses.
+[[nodiscard]] shared_mapping map_memory_file(const char* name, std::size_t bytes) noexcept;
+
+/// Moves a mapping of `bytes` from `from` to `to`, in place of the mapping that is there. Fatal when the system refuses.
+void move_mapping(void* from, std::size_t bytes, void* to) noexcept;
 
 /// Closes a descriptor made by map_memory_file; its mapping stays.
 void close_memory_file(int descriptor) noexcept;

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <heddle/park/agent.hpp>
+#include <heddle/park/holds.hpp>
 #include <heddle/park/phase.hpp>
 #include <heddle/park/resource.hpp>
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <source_location>
 
@@ -17,7 +19,9 @@ namespace heddle::park {
 /// Who may write: the slot's agent, and whoever takes or frees the slot while it has no agent.
 struct record {
   std::atomic<std::uint32_t> sequence;
-  std::atomic<std::uint32_t> info;  ///< bits 0-7 agent kind + 1 (0: no agent), 8-15 resource kind, 16 named
+  /// Bits 0-7 agent kind + 1 (0: no agent), 8-15 resource kind, 16 named, 17 shared, 18 breakable: see
+  /// resource.
+  std::atomic<std::uint32_t> info;
   std::atomic<std::uint64_t> generation;
   std::atomic<std::uint64_t> resource;  ///< its address; 0 while it does not wait
   std::atomic<std::uint64_t> made;      ///< the name's or source location's address in the owning process
@@ -59,6 +63,8 @@ struct alignas(64) slot {
   const void* resource_address;
   std::uint8_t owner_shift;
 
+  const void* awaited_by;  ///< see agent::is_awaited_by(); written while the slot has no wait
+
   std::atomic<std::uint32_t> alarm;  ///< the clock's entry for the deadline; set and cleared by the agent
   std::atomic<std::uint32_t>
       overdue_alarm;        ///< the clock's entry for `overdue`; set by a waker between claim and publish
@@ -71,15 +77,19 @@ inline constexpr std::uint32_t max_slots = 1U << 24;
 
 [[nodiscard]] slot& slot_at(std::uint32_t index) noexcept;
 [[nodiscard]] record& record_at(std::uint32_t index) noexcept;
+[[nodiscard]] hold_list& holds_at(std::uint32_t index) noexcept;
 
 /// One more than the largest index ever taken.
 [[nodiscard]] std::uint32_t slots_in_use_end() noexcept;
+
+/// The memory file: all records, then all hold lists.
+inline constexpr std::size_t record_file_size = (sizeof(record) + sizeof(hold_list)) * max_slots;
 
 /// The descriptor of the memory file that holds the records, or -1 before the first agent.
 [[nodiscard]] int record_file() noexcept;
 
 /// Takes a free slot for an agent; fatal when all are taken.
-[[nodiscard]] slot& take_slot(agent::kind kind, const char* name, executor* runs_on) noexcept;
+[[nodiscard]] slot& take_slot(agent::kind kind, const char* name, executor* runs_on, const void* awaited_by) noexcept;
 void free_slot(slot& s) noexcept;
 
 // --- the claim (transitions of phase.hpp) ---

@@ -1,0 +1,136 @@
+#pragma once
+
+#include <heddle/base/origin.hpp>
+#include <heddle/park/resource.hpp>
+
+#include <atomic>
+#include <bit>
+#include <cstdint>
+
+namespace heddle::park {
+
+/// How a lock is held: alone, or together with others that read.
+enum class hold_mode : std::uint8_t { exclusive, shared };
+
+/// What a held lock is, packed into 8 bytes: its kind, its name or place of creation, and how it was taken.
+/// - Everything that was packed comes out again. [test: holds.what_was_packed_comes_out_again]
+class held_as {
+ public:
+  /// @param tried it was taken without the risk of waiting for ever (a try-lock, or one with a deadline), so it makes
+  ///   no edge in the lock order.
+  held_as(resource_kind kind, origin made, bool named, hold_mode mode, bool tried) noexcept
+      : bits_{(std::bit_cast<std::uint64_t>(made) & pointer_mask) | static_cast<std::uint64_t>(kind) << 48U |
+              static_cast<std::uint64_t>(named) << 56U | static_cast<std::uint64_t>(mode) << 57U |
+              static_cast<std::uint64_t>(tried) << 58U} {}
+  explicit held_as(std::uint64_t bits) noexcept : bits_{bits} {}
+
+  [[nodiscard]] std::uint64_t bits() const noexcept { return bits_; }
+  [[nodiscard]] resource_kind kind() const noexcept { return static_cast<resource_kind>(bits_ >> 48U & 0xffU); }
+  [[nodiscard]] origin made() const noexcept { return std::bit_cast<origin>(bits_ & pointer_mask); }
+  [[nodiscard]] bool named() const noexcept { return (bits_ >> 56U & 1U) != 0; }
+  [[nodiscard]] hold_mode mode() const noexcept { return static_cast<hold_mode>(bits_ >> 57U & 1U); }
+  [[nodiscard]] bool tried() const noexcept { return (bits_ >> 58U & 1U) != 0; }
+
+  /// The same for all locks of one class: with the same name's address, or made at the same place.
+  [[nodiscard]] std::uint64_t lock_class() const noexcept { return bits_ & (pointer_mask | 1ULL << 56U); }
+
+ private:
+  static constexpr std::uint64_t pointer_mask = (1ULL << 48U) - 1;  // addresses of user space have 47 bits
+  std::uint64_t bits_;
+};
+
+/// One lock that an agent holds, as it was read.
+struct hold {
+  const void* lock = nullptr;      ///< its address: only to tell locks apart
+  held_as how{0};                  ///< what it is
+  const void* taken_at = nullptr;  ///< the program counter of the call that took it
+  std::uint16_t serial = 0;        ///< changes whenever it is given back and taken again
+};
+
+/// The locks that one agent holds, in the order in which it took them. Lies beside the agent's slot in memory that
+/// another process can map. Locks beyond `capacity` are counted, not listed.
+///
+/// State. `state` = version << 32 | unlisted << 16 | listed. The version grows with every change; it is odd while an
+///   entry in the middle is being taken out.
+/// Invariants.
+///   I1  Only the agent writes. An entry is written before the state that lists it, and only after the state that
+///       stopped listing it: a reader that sees the same even state before and after has read what was listed then.
+/// Edges. E1 state and entries: release by the agent, acquire by readers.
+/// Cost. Four stores to take, one to give back the lock that was taken last.
+/// - Readers get what was held at one moment, or nothing. [test: holds.may_be_read_while_they_change]
+class alignas(64) hold_list {
+ public:
+  static constexpr std::uint32_t capacity = 10;
+
+  /// How many are held.
+  [[nodiscard]] std::uint32_t count() const noexcept {
+    const std::uint64_t now = state_.load(std::memory_order_relaxed);
+    return listed(now) + unlisted(now);
+  }
+
+  /// Adds a lock; by the agent only.
+  void add(const void* lock, held_as how, const void* taken_at) noexcept {
+    const std::uint64_t now = state_.load(std::memory_order_relaxed);
+    const std::uint32_t n = listed(now);
+    if (n == capacity) [[unlikely]] {
+      state_.store(now + next_version + one_unlisted, std::memory_order_release);
+      return;
+    }
+    write(n, reinterpret_cast<std::uint64_t>(lock), how.bits(),
+          (reinterpret_cast<std::uint64_t>(taken_at) & pointer_mask) | now >> 33U << 48U);
+    state_.store(now + next_version + 1, std::memory_order_release);  // E1
+  }
+
+  /// Takes a lock out; by the agent only.
+  /// - In any order. [test: holds.are_given_back_in_any_order]
+  void remove(const void* lock) noexcept {
+    const std::uint64_t now = state_.load(std::memory_order_relaxed);
+    const std::uint32_t n = listed(now);
+    if (n != 0 && entries_[n - 1].lock.load(std::memory_order_relaxed) == reinterpret_cast<std::uint64_t>(lock))
+        [[likely]] {
+      state_.store(now + next_version - 1, std::memory_order_release);  // E1
+      return;
+    }
+    remove_slow(lock);
+  }
+
+  /// Copies the listed locks, oldest first, into `out` (room for `capacity`); by any thread.
+  /// @return how many; -1 when the list kept changing.
+  int read(hold* out) const noexcept;
+
+  /// The listed lock at `position`, oldest first; by the agent only.
+  [[nodiscard]] hold at(std::uint32_t position) const noexcept;
+  /// How many are listed; by the agent only.
+  [[nodiscard]] std::uint32_t listed() const noexcept { return listed(state_.load(std::memory_order_relaxed)); }
+
+  /// Takes over what another list holds; by whoever owns both. For a table that moves.
+  void copy_from(const hold_list& other) noexcept;
+
+ private:
+  struct entry {
+    std::atomic<std::uint64_t> lock;
+    std::atomic<std::uint64_t> how;
+    std::atomic<std::uint64_t> taken_at;  // serial << 48 | program counter
+  };
+  static constexpr std::uint64_t pointer_mask = (1ULL << 48U) - 1;
+  static constexpr std::uint64_t next_version = 2ULL << 32U;
+  static constexpr std::uint64_t odd = 1ULL << 32U;
+  static constexpr std::uint64_t one_unlisted = 1ULL << 16U;
+
+  static std::uint32_t listed(std::uint64_t state) noexcept { return static_cast<std::uint32_t>(state & 0xffffU); }
+  static std::uint32_t unlisted(std::uint64_t state) noexcept {
+    return static_cast<std::uint32_t>(state >> 16U & 0xffffU);
+  }
+  void write(std::uint32_t at, std::uint64_t lock, std::uint64_t how, std::uint64_t taken_at) noexcept {
+    entries_[at].lock.store(lock, std::memory_order_release);  // I1
+    entries_[at].how.store(how, std::memory_order_release);
+    entries_[at].taken_at.store(taken_at, std::memory_order_release);
+  }
+  void remove_slow(const void* lock) noexcept;
+
+  std::atomic<std::uint64_t> state_;
+  entry entries_[capacity];
+};
+static_assert(sizeof(hold_list) == 256);
+
+}  // namespace heddle::park

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <heddle/park/resource.hpp>
+
+#include <atomic>
+
+namespace heddle {
+class agent;
+}
+
+namespace heddle::park {
+
+/// What watch plugs into the wait core. Park knows nothing else of it.
+struct diagnosis_hooks {
+  /// A wait has begun, and nobody looks at waits yet: somebody should in a little while. Called by the waiter before it
+  /// sleeps; must not wait.
+  void (*wait_began)() noexcept;
+  /// The agent has taken a lock, not by trying, while it holds others; must not wait.
+  void (*took_another)(agent& self) noexcept;
+};
+
+/// Null while nothing is diagnosed.
+extern constinit std::atomic<const diagnosis_hooks*> diagnosis;
+
+/// Whether somebody is going to look at all waits that have begun. Set by wait_began, cleared by the one who looks,
+/// before it looks (both seq_cst, as are a wait's `pinnable` and this load: one of the two sees the other).
+extern constinit std::atomic<bool> look_is_due;
+
+/// Whether a wait for such a thing can say something about others: waits for the outside world cannot.
+[[nodiscard]] constexpr bool is_telling(resource_kind kind) noexcept {
+  switch (kind) {
+    case resource_kind::none:
+    case resource_kind::timer:
+    case resource_kind::socket:
+    case resource_kind::signal:
+    case resource_kind::pool: return false;
+    default: return true;
+  }
+}
+
+inline void tell_of_wait(resource_kind kind) noexcept {
+  if (look_is_due.load(std::memory_order_seq_cst) || !is_telling(kind)) return;
+  if (const diagnosis_hooks* hooks = diagnosis.load(std::memory_order_acquire); hooks != nullptr) hooks->wait_began();
+}
+
+}  // namespace heddle::park
