@@ -10,8 +10,8 @@ struct slot;
 /// The head of a queue of waiters: 4 bytes inside the object that is waited for. First in, first out; threads and
 /// tasks stand in it together. Touched only through queue_guard, which holds its lock.
 ///
-/// - First in, first out. [test: wait_queue.is_first_in_first_out]
-/// - It keeps whether its owner has a name. [test: wait_queue.keeps_what_its_owner_noted]
+/// - First in, first out. [test: queue.is_first_in_first_out]
+/// - It keeps whether its owner has a name. [test: queue.keeps_what_its_owner_noted]
 ///
 /// State: bits 0-23 index of the first node, 0 when empty (the nodes form a ring: the first's `previous` is the last);
 /// bit 27 mixed: waiters of more than one executor have stood in it since it was last empty; bit 28 named: constant,
@@ -42,7 +42,7 @@ class queue {
 
 /// Holds a queue's lock and works on its nodes. Spins for a bounded time, then sleeps. Nothing that can wait or post
 /// may be called while it is held.
-/// - One at a time. [test: wait_queue.its_lock_excludes]
+/// - One at a time. [test: queue.its_lock_excludes]
 class queue_guard {
  public:
   explicit queue_guard(queue& q) noexcept;
@@ -62,15 +62,15 @@ class queue_guard {
   void push_back(slot& s) noexcept;
   void push_front(slot& s) noexcept;
   /// Puts `s` back by its age, before all whose wait began later. Costs a look at each older one.
-  /// - The oldest comes first. [test: wait_queue.puts_back_by_age]
+  /// - The oldest comes first. [test: queue.puts_back_by_age]
   void push_by_age(slot& s) noexcept;
   /// Takes `s` out; nothing happens if it does not stand in the queue.
-  /// - From any place. [test: wait_queue.takes_out_of_the_middle,
-  ///   wait_queue.removing_what_does_not_stand_in_it_does_nothing]
+  /// - From any place. [test: queue.takes_out_of_the_middle,
+  ///   queue.removing_what_does_not_stand_in_it_does_nothing]
   void remove(slot& s) noexcept;
 
   /// Whether waiters of different executors have met here since it was last empty; all threads count as one executor.
-  /// - It says so until the queue is empty. [test: wait_queue.knows_when_waiters_of_several_executors_have_met]
+  /// - It says so until the queue is empty. [test: queue.knows_when_waiters_of_several_executors_have_met]
   [[nodiscard]] bool mixed() const noexcept { return (head_ & queue::mixed_bit) != 0; }
 
  private:

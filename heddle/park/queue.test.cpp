@@ -42,10 +42,10 @@ class queue_of_slots : public testing::Test {
   std::vector<std::unique_ptr<agent>> agents_;
 };
 
-using wait_queue = queue_of_slots;
+using queue = queue_of_slots;  // the name of the suite; what it tests is park::queue
 
-TEST_F(wait_queue, is_first_in_first_out) {
-  queue q;
+TEST_F(queue, is_first_in_first_out) {
+  park::queue q;
   slot& a = make();
   slot& b = make();
   slot& c = make();
@@ -68,8 +68,8 @@ TEST_F(wait_queue, is_first_in_first_out) {
   EXPECT_TRUE(again.empty());
 }
 
-TEST_F(wait_queue, takes_out_of_the_middle) {
-  queue q;
+TEST_F(queue, takes_out_of_the_middle) {
+  park::queue q;
   slot& a = make();
   slot& b = make();
   slot& c = make();
@@ -82,8 +82,8 @@ TEST_F(wait_queue, takes_out_of_the_middle) {
   for (slot* s : {&a, &b, &c}) guard.remove(*s);
 }
 
-TEST_F(wait_queue, removing_what_does_not_stand_in_it_does_nothing) {
-  queue q;
+TEST_F(queue, removing_what_does_not_stand_in_it_does_nothing) {
+  park::queue q;
   slot& a = make();
   slot& b = make();
   queue_guard guard{q};
@@ -94,8 +94,8 @@ TEST_F(wait_queue, removing_what_does_not_stand_in_it_does_nothing) {
   EXPECT_TRUE(guard.empty());
 }
 
-TEST_F(wait_queue, puts_back_by_age) {
-  queue q;
+TEST_F(queue, puts_back_by_age) {
+  park::queue q;
   slot& oldest = make(nullptr, 10);
   slot& older = make(nullptr, 20);
   slot& younger = make(nullptr, 30);
@@ -109,7 +109,7 @@ TEST_F(wait_queue, puts_back_by_age) {
   for (slot* s : {&oldest, &older, &younger, &youngest}) guard.remove(*s);
 }
 
-TEST_F(wait_queue, knows_when_waiters_of_several_executors_have_met) {
+TEST_F(queue, knows_when_waiters_of_several_executors_have_met) {
   test::manual_executor one;
   test::manual_executor other;
   slot& first = make(&one);
@@ -118,7 +118,7 @@ TEST_F(wait_queue, knows_when_waiters_of_several_executors_have_met) {
   slot& thread = make();
   slot& another_thread = make();
   for (slot* different : {&stranger, &thread}) {
-    queue q;
+    park::queue q;
     queue_guard guard{q};
     guard.push_back(first);
     guard.push_back(second);
@@ -132,7 +132,7 @@ TEST_F(wait_queue, knows_when_waiters_of_several_executors_have_met) {
     guard.unlock();
     EXPECT_FALSE(queue_guard{q}.mixed());
   }
-  queue q;
+  park::queue q;
   queue_guard guard{q};
   guard.push_back(thread);
   guard.push_back(another_thread);
@@ -141,11 +141,11 @@ TEST_F(wait_queue, knows_when_waiters_of_several_executors_have_met) {
   guard.remove(another_thread);
 }
 
-TEST_F(wait_queue, keeps_what_its_owner_noted) {
-  queue named{true};
-  queue unnamed;
+TEST_F(queue, keeps_what_its_owner_noted) {
+  park::queue named{true};
+  park::queue unnamed;
   slot& s = make();
-  for (queue* q : {&named, &unnamed}) {
+  for (park::queue* q : {&named, &unnamed}) {
     queue_guard guard{*q};
     guard.push_back(s);
     guard.unlock();
@@ -157,9 +157,9 @@ TEST_F(wait_queue, keeps_what_its_owner_noted) {
   EXPECT_FALSE(unnamed.named());
 }
 
-TEST_F(wait_queue, its_lock_excludes) {
+TEST_F(queue, its_lock_excludes) {
   constexpr int rounds = 20'000;
-  queue q;
+  park::queue q;
   int count = 0;
   {
     std::vector<std::jthread> threads;

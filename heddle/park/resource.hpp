@@ -25,12 +25,16 @@ enum class resource_kind : std::uint8_t {
   pool,   ///< room in a pool's queue, or its idleness
   lease,  ///< a lock across processes or machines
   other,
+  latch,
+  barrier,
+  once,  ///< the end of another agent's run of it
 };
 
 /// The kind's name in lower case, as the inspector shows it.
 [[nodiscard]] constexpr std::string_view to_string(resource_kind kind) noexcept {
-  constexpr std::string_view names[] = {"none",    "mutex", "semaphore", "condition", "event", "join",  "future",
-                                        "channel", "timer", "socket",    "signal",    "pool",  "lease", "other"};
+  constexpr std::string_view names[] = {"none",   "mutex",   "semaphore", "condition", "event",  "join",
+                                        "future", "channel", "timer",     "socket",    "signal", "pool",
+                                        "lease",  "other",   "latch",     "barrier",   "once"};
   return names[static_cast<unsigned>(kind)];
 }
 
