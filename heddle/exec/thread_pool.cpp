@@ -340,6 +340,7 @@ void thread_pool::core::after_blocking() noexcept { census_.fetch_sub(census::on
 void thread_pool::core::work(worker& me) noexcept {
   sys::block_all_signals();
   own_worker = &me;
+  const executor_scope here{self_};
   blocking_observer::watch_this_thread(&me);
   bool searching = true;
   for (;;) {

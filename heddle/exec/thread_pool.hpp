@@ -185,7 +185,7 @@ class thread_pool final : public executor {
   [[nodiscard]] thread_pool_stats stats() const noexcept;
 
   /// How many threads work at a time.
-  [[nodiscard]] unsigned threads() const noexcept;
+  [[nodiscard]] unsigned threads() const noexcept override;
 
   /// The pool whose worker the calling thread is, or null.
   [[nodiscard]] static thread_pool* current() noexcept;

@@ -118,7 +118,7 @@ outcome<T> event_loop::run_outcome(task<T> body, task_context context, const cha
     result.emplace(std::move(how));
     ended = true;
   };
-  tasks::make_root(std::move(body), std::move(done), *this, std::move(context), task_name).post();
+  tasks::make_root(std::move(body), std::move(done), *this, std::move(context), task_name, this).post();
   run_until(ended);
   return std::move(*result);
 }

@@ -129,8 +129,8 @@ slot& take_slot(agent::kind kind, const char* name, executor* runs_on, const voi
   }
   slot& s = slots[index];
   s.index = index;
-  s.runs_on = runs_on;
-  s.awaited_by = awaited_by;
+  set_runs_on(s, runs_on);
+  std::atomic_ref{s.awaited_by}.store(awaited_by, std::memory_order_relaxed);
   char buffer[16] = {};
   if (name == nullptr && kind == agent::kind::thread) sys::thread_name(buffer, sizeof buffer);
   set_record(records[index], kind, name != nullptr ? name : buffer, kind == agent::kind::thread ? sys::thread_id() : 0);
@@ -182,6 +182,11 @@ std::uint32_t agent::take_slot() noexcept {
     sys::at_thread_exit([](void* self) { static_cast<agent*>(self)->end(); }, this);
   }
   return id_;
+}
+
+void agent::move_to(executor* other) noexcept {
+  executor_ = other;
+  if (id_ != 0) park::set_runs_on(park::slot_at(id_), executor_);
 }
 
 void agent::holds_another() noexcept {

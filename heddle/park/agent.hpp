@@ -29,7 +29,7 @@ class agent {
   enum class kind : std::uint8_t { thread, task };
 
   /// @param name static text, or null; shown by the inspector.
-  /// @param runs_on the executor that resumes it; null for a thread.
+  /// @param runs_on the executor that resumes it; for a thread the one whose items it runs, or null.
   constexpr agent(kind what, const char* name, executor* runs_on) noexcept
       : name_{name}, executor_{runs_on}, kind_{what} {}
   agent(const agent&) = delete;
@@ -47,8 +47,8 @@ class agent {
   [[nodiscard]] const char* name() const noexcept { return name_; }
   [[nodiscard]] executor* runs_on() const noexcept { return executor_; }
 
-  /// Moves a task to another executor: its next resumption runs there.
-  void move_to(executor& other) noexcept { executor_ = &other; }
+  /// Moves a task to another executor: its next resumption runs there. For a thread: see executor_scope.
+  void move_to(executor* other) noexcept;
 
   /// How many locks it holds now.
   [[nodiscard]] std::uint32_t held() const noexcept { return holds_ != nullptr ? holds_->count() : 0; }
@@ -113,6 +113,21 @@ class agent_scope {
 
  private:
   agent* before_;
+};
+
+/// Says for a scope that the calling thread runs the executor's items, so that diagnosis knows whom a blocked thread
+/// keeps from running.
+class executor_scope {
+ public:
+  explicit executor_scope(executor& where) noexcept : before_{thread_agent().runs_on()} {
+    thread_agent().move_to(&where);
+  }
+  ~executor_scope() { thread_agent().move_to(before_); }
+  executor_scope(const executor_scope&) = delete;
+  executor_scope& operator=(const executor_scope&) = delete;
+
+ private:
+  executor* before_;
 };
 
 }  // namespace heddle

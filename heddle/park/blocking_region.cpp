@@ -8,6 +8,8 @@ constinit thread_local unsigned depth = 0;
 
 }  // namespace
 
+bool park::thread_is_replaced() noexcept { return depth != 0 && observer_of_thread != nullptr; }
+
 void blocking_observer::watch_this_thread(blocking_observer* observer) noexcept { observer_of_thread = observer; }
 
 blocking_region::blocking_region() noexcept {

@@ -22,6 +22,11 @@ class blocking_observer {
   ~blocking_observer() = default;
 };
 
+namespace park {
+/// Whether the calling thread is inside a blocking_region, and somebody works in its place.
+[[nodiscard]] bool thread_is_replaced() noexcept;
+}  // namespace park
+
 /// Says for a scope that the calling thread may be blocked, so that the pool whose worker it is lets another thread
 /// work in its place. Put it around a foreign call that may take long; heddle's own blocking waits for futures,
 /// channels and run loops do it themselves. On a thread of no pool it does nothing.

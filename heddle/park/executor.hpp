@@ -27,6 +27,9 @@ class executor {
   /// Takes `item` to be run. Never blocks for room, never fails, never runs the item inline.
   virtual void post(work_item& item) noexcept = 0;
 
+  /// How many items run at a time at most.
+  [[nodiscard]] virtual unsigned threads() const noexcept { return 1; }
+
   /// What the inspector calls it.
   [[nodiscard]] virtual const char* name() const noexcept = 0;
 };

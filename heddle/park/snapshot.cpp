@@ -1,3 +1,4 @@
+#include <heddle/park/internal/picture.hpp>
 #include <heddle/park/internal/slot.hpp>
 #include <heddle/park/snapshot.hpp>
 
@@ -23,12 +24,22 @@ std::string place_text(std::source_location place) {
   return std::string{file} + ':' + std::to_string(place.line());
 }
 
-enum class reading : std::uint8_t { no_agent, not_waiting, waiting, torn };
+enum class reading : std::uint8_t { no_agent, read, torn };
 
-// Places and the names of agents are compiled in. A resource's name may go with the resource, and the holder is read
-// from it, so both are read under a pin; a wait that ends before it is pinned is looked at again.
-reading read(std::uint32_t index, wait_info& out) {
+using clock = std::chrono::steady_clock;
+
+void read_holds(std::uint32_t index, agent_view& out) {
+  hold now[hold_list::capacity];
+  const int n = holds_at(index).read(now);
+  out.holds.assign(now, now + (n > 0 ? n : 0));
+}
+
+// Places and the names of agents are compiled in. A resource's name may go with the resource, the holder is read from
+// it, and the executor goes with whoever waits for it; so these are read under a pin. A wait that ends before it is
+// pinned is looked at again.
+reading read(std::uint32_t index, agent_view& out) {
   record& r = record_at(index);
+  slot& s = slot_at(index);
   for (int i = 0; i < attempts; ++i) {
     const std::uint32_t before = r.sequence.load(std::memory_order_acquire);
     if ((before & 1U) != 0) continue;
@@ -44,27 +55,38 @@ reading read(std::uint32_t index, wait_info& out) {
     for (unsigned w = 0; w < 6; ++w) name[w] = r.name[w].load(std::memory_order_acquire);
     if (r.sequence.load(std::memory_order_relaxed) != before) continue;
     if ((info & 0xffU) == 0) return reading::no_agent;
-    if (address == 0) return reading::not_waiting;
 
-    out.agent = index;
-    out.kind = static_cast<agent::kind>((info & 0xffU) - 1);
-    out.name = std::string{reinterpret_cast<const char*>(name)};
-    out.thread = thread;
-    out.waits_for = static_cast<resource_kind>(info >> 8 & 0xffU);
-    out.resource = reinterpret_cast<const void*>(address);
-    const bool named = (info >> 16 & 1U) != 0;
+    wait_info& wait = out.wait;
+    wait.agent = index;
+    wait.kind = static_cast<agent::kind>((info & 0xffU) - 1);
+    wait.name = std::string{reinterpret_cast<const char*>(name)};
+    wait.thread = thread;
+    out.runs_on = std::atomic_ref{s.runs_on}.load(std::memory_order_relaxed);
+    out.awaited_by = std::atomic_ref{s.awaited_by}.load(std::memory_order_relaxed);
+    out.waits = address != 0;
+    if (!out.waits) {
+      read_holds(index, out);
+      if (r.sequence.load(std::memory_order_acquire) != before) continue;
+      return reading::read;
+    }
+
+    out.generation = generation;
+    out.breakable = (info >> 18U & 1U) != 0;
+    out.replaced = (info >> 19U & 1U) != 0;
+    wait.waits_for = static_cast<resource_kind>(info >> 8U & 0xffU);
+    wait.shared = (info >> 17U & 1U) != 0;
+    wait.resource = reinterpret_cast<const void*>(address);
+    const bool named = (info >> 16U & 1U) != 0;
     char resource_name[128];
     std::size_t resource_name_size = 0;
-    out.site = place_text(std::bit_cast<std::source_location>(site));
-    using clock = std::chrono::steady_clock;
-    out.since = clock::time_point{std::chrono::nanoseconds{since}};
-    out.until.reset();
+    wait.site = place_text(std::bit_cast<std::source_location>(site));
+    wait.since = clock::time_point{std::chrono::nanoseconds{since}};
+    wait.until.reset();
     if (until != std::numeric_limits<std::int64_t>::max()) {
-      out.until = clock::time_point{std::chrono::nanoseconds{until}};
+      wait.until = clock::time_point{std::chrono::nanoseconds{until}};
     }
-    out.holder = 0;
+    wait.holder = 0;
     {
-      slot& s = slot_at(index);
       const pin pinned{s};
       if (!pinned.holds() || r.generation.load(std::memory_order_acquire) != generation ||
           r.sequence.load(std::memory_order_acquire) != before) {
@@ -75,34 +97,45 @@ reading read(std::uint32_t index, wait_info& out) {
         resource_name_size = ::strnlen(text, sizeof resource_name);
         std::memcpy(resource_name, text, resource_name_size);
       }
-      if (s.owner_word != nullptr) out.holder = s.owner_word->load(std::memory_order_relaxed) >> s.owner_shift;
+      if (s.owner_word != nullptr) wait.holder = s.owner_word->load(std::memory_order_relaxed) >> s.owner_shift;
+      out.now = phase_of(s.claim.load(std::memory_order_acquire));
+      out.blocks_thread = s.item == nullptr;
+      if (const executor* where = s.runs_on; where != nullptr) {
+        out.executor_name = where->name();
+        out.executor_threads = where->threads();
+      }
+      read_holds(index, out);
     }
-    out.resource_name =
+    wait.resource_name =
         named ? std::string{resource_name, resource_name_size} : place_text(std::bit_cast<std::source_location>(made));
-    return reading::waiting;
+    return reading::read;
   }
   return reading::torn;
 }
 
 }  // namespace
 
-snapshot snapshot::take() {
-  snapshot result;
+picture picture::take() {
+  picture result;
   const std::uint32_t end = slots_in_use_end();
   for (std::uint32_t index = 1; index < end; ++index) {
-    wait_info wait;
-    switch (read(index, wait)) {
+    agent_view view;
+    switch (read(index, view)) {
       case reading::no_agent: break;
-      case reading::not_waiting: ++result.agents; break;
-      case reading::waiting:
-        ++result.agents;
-        result.waits.push_back(std::move(wait));
-        break;
-      case reading::torn:
-        ++result.agents;
-        ++result.torn;
-        break;
+      case reading::read: result.agents.push_back(std::move(view)); break;
+      case reading::torn: ++result.torn; break;
     }
+  }
+  return result;
+}
+
+snapshot snapshot::take() {
+  picture all = picture::take();
+  snapshot result;
+  result.agents = all.agents.size() + all.torn;
+  result.torn = all.torn;
+  for (agent_view& each : all.agents) {
+    if (each.waits) result.waits.push_back(std::move(each.wait));
   }
   return result;
 }

@@ -21,6 +21,7 @@ struct wait_info {
   std::string name;          ///< the agent's name, empty if it has none
   std::uint32_t thread = 0;  ///< the kernel's id of the blocked thread; 0 for a suspended task
   resource_kind waits_for = resource_kind::none;
+  bool shared = false;             ///< it wants only a share of it: to read
   const void* resource = nullptr;  ///< its address: only to tell resources apart
   std::string resource_name;       ///< its name, or "file.cpp:12" where it was made
   std::uint32_t holder = 0;        ///< the agent that holds it, 0 when nobody does or it has no holder

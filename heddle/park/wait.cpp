@@ -31,6 +31,7 @@
 // Source. The two-step hand-over is the reserve-then-commit of cancellable queues; the pin is Dekker's flag protocol.
 
 #include <heddle/base/fatal.hpp>
+#include <heddle/park/blocking_region.hpp>
 #include <heddle/park/internal/clock.hpp>
 #include <heddle/park/internal/diagnosis.hpp>
 #include <heddle/park/internal/slot.hpp>
@@ -71,7 +72,8 @@ std::uint64_t begin_wait(slot& s, const resource& what, std::int64_t until_ns, s
   r.sequence.store(sequence + 1, std::memory_order_relaxed);
   const std::uint32_t info = r.info.load(std::memory_order_relaxed) & 0xffU;
   r.info.store(info | static_cast<std::uint32_t>(what.kind) << 8 | (what.named ? 1U << 16 : 0U) |
-                   (what.shared ? 1U << 17 : 0U) | (what.breakable ? 1U << 18 : 0U),
+                   (what.shared ? 1U << 17 : 0U) | (what.breakable ? 1U << 18 : 0U) |
+                   (s.item == nullptr && thread_is_replaced() ? 1U << 19 : 0U),
                std::memory_order_release);
   r.generation.store(generation, std::memory_order_release);
   r.resource.store(reinterpret_cast<std::uint64_t>(what.address), std::memory_order_release);
@@ -227,7 +229,7 @@ bool cancel_current(slot& s, phase result) noexcept {
 thread_wait::thread_wait(const resource& what, deadline until, std::source_location site) noexcept
     : slot_{current_agent().slot()} {
   slot_.item = nullptr;
-  slot_.runs_on = current_agent().runs_on();
+  set_runs_on(slot_, current_agent().runs_on());
   const bool is_task = current_agent().what() == agent::kind::task;
   generation_ = begin_wait(slot_, what, until.ns(), site, is_task ? sys::thread_id() : 0);
 }
@@ -289,7 +291,7 @@ std::coroutine_handle<> task_wait::start(std::coroutine_handle<> handle, heddle:
   slot_ = &who.slot();
   next = nullptr;
   run = &task_wait::resume_item;
-  slot_->runs_on = who.runs_on();
+  set_runs_on(*slot_, who.runs_on());
   slot_->item = this;
   generation_ = begin_wait(*slot_, what_, until_.ns(), site_, 0);
   armed_ = true;

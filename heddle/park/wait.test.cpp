@@ -411,7 +411,7 @@ static_assert(agent_promise<own_coroutine::promise_type>);
 own_coroutine pass_in_own(gate& g) { (void)co_await g.async_wait(); }
 
 void start(own_coroutine body, executor& where) {
-  body.frame.promise().self.move_to(where);
+  body.frame.promise().self.move_to(&where);
   const agent_scope scope{body.frame.promise().self};
   body.frame.resume();
 }

@@ -14,8 +14,10 @@ class root {
  public:
   class promise_type final : public promise_base, private work_item {
    public:
-    promise_type(task<T>&, Done& done, executor& runs_on, const task_context& context, const char* name) noexcept
+    promise_type(task<T>&, Done& done, executor& runs_on, const task_context& context, const char* name,
+                 const void* awaited_by) noexcept
         : self_{agent::kind::task, name, &runs_on}, context_{context}, done_{std::move(done)} {
+      self_.is_awaited_by(awaited_by);
       be_root(self_, context_);
     }
 
@@ -73,8 +75,10 @@ class root {
 
 /// Makes a chain; it does nothing until post() or run_here().
 /// @param name static text for the inspector, or null.
+/// @param awaited_by the resource of the wait that this chain's end will end, or null: see agent::is_awaited_by().
 template <class T, class Done>
-root<T, Done> make_root(task<T> body, Done, executor&, task_context, const char*) {
+root<T, Done> make_root(task<T> body, Done, executor&, task_context, const char*,
+                        const void* /*awaited_by*/ = nullptr) {
   co_return co_await as_outcome(std::move(body));
 }
 

@@ -44,6 +44,7 @@ void run_loop::finish() noexcept {
 }
 
 void run_loop::run() noexcept {
+  const executor_scope here{*this};
   while (work_item* item = take()) item->run(item);
 }
 

@@ -113,7 +113,7 @@ class scope {
     begin_child();
     auto done = [this](const outcome<T>& ended) noexcept { child_ended(ended.has_value(), ended.error()); };
     try {
-      tasks::make_root(std::move(child), std::move(done), where, nested_.context(), name).post();
+      tasks::make_root(std::move(child), std::move(done), where, nested_.context(), name, this).post();
     } catch (...) {  // no memory for its frame: it never began
       child_ended(false, nullptr);
       throw;

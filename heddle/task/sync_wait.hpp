@@ -24,7 +24,7 @@ outcome<T> sync_wait_outcome(task<T> body, task_context context = {}, const char
     result.emplace(std::move(ended));
     loop.finish();
   };
-  tasks::make_root(std::move(body), std::move(done), loop, std::move(context), name).post();
+  tasks::make_root(std::move(body), std::move(done), loop, std::move(context), name, &loop).post();
   loop.run();
   return std::move(*result);
 }

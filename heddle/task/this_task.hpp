@@ -75,7 +75,7 @@ class [[nodiscard]] repost_awaiter : private work_item {
   void await_suspend(std::coroutine_handle<Promise> self) noexcept {
     handle_ = self;
     agent_ = &self.promise().agent();
-    if (target_ != nullptr) agent_->move_to(*target_);
+    if (target_ != nullptr) agent_->move_to(target_);
     run = [](work_item* item) noexcept {
       auto* me = static_cast<repost_awaiter*>(item);
       const agent_scope scope{*me->agent_};

@@ -127,6 +127,7 @@ void loop_core::leave() noexcept {
 }
 
 void loop_core::run_until_stopped() noexcept {
+  const executor_scope here{owner_};
   enter();
   for (;;) {
     take_incoming();
@@ -143,6 +144,7 @@ void loop_core::run_until_stopped() noexcept {
 }
 
 void loop_core::run_until(const bool& ended) noexcept {
+  const executor_scope here{owner_};
   enter();
   for (;;) {
     take_incoming();

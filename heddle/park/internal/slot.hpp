@@ -19,8 +19,8 @@ namespace heddle::park {
 /// Who may write: the slot's agent, and whoever takes or frees the slot while it has no agent.
 struct record {
   std::atomic<std::uint32_t> sequence;
-  /// Bits 0-7 agent kind + 1 (0: no agent), 8-15 resource kind, 16 named, 17 shared, 18 breakable: see
-  /// resource.
+  /// Bits 0-7 agent kind + 1 (0: no agent), 8-15 resource kind, 16 named, 17 shared, 18 breakable (see
+  /// resource), 19: the thread that the wait blocks has been replaced (see blocking_region).
   std::atomic<std::uint32_t> info;
   std::atomic<std::uint64_t> generation;
   std::atomic<std::uint64_t> resource;  ///< its address; 0 while it does not wait
@@ -44,7 +44,7 @@ struct alignas(64) slot {
   std::uint32_t index;              ///< this slot's own index
   std::uint32_t amount;             ///< how much the waiter wants: permits; 1 for a lock
   std::int64_t since_ns;            ///< when this wait first queued up; kept over retries
-  executor* runs_on;                ///< null: a thread that parks
+  executor* runs_on;                ///< null: a thread of no executor; read by any thread, so changed by set_runs_on()
   work_item* item;                  ///< posted to runs_on when a suspended task's wait ends
   void* payload;                    ///< for the primitive: where a value goes to or comes from
   void (*overdue)(slot&) noexcept;  ///< called on the clock thread when a woken task has not been seen for 1 ms;
@@ -74,6 +74,10 @@ static_assert(sizeof(slot) <= 128);
 
 /// At most this many agents can hold or wait at a time.
 inline constexpr std::uint32_t max_slots = 1U << 24;
+
+inline void set_runs_on(slot& s, executor* where) noexcept {
+  std::atomic_ref{s.runs_on}.store(where, std::memory_order_relaxed);
+}
 
 [[nodiscard]] slot& slot_at(std::uint32_t index) noexcept;
 [[nodiscard]] record& record_at(std::uint32_t index) noexcept;
