@@ -1,4 +1,5 @@
 #include <heddle/base/fatal.hpp>
+#include <heddle/sys/futex.hpp>
 #include <heddle/sys/thread.hpp>
 
 #include <pthread.h>
@@ -69,6 +70,9 @@ void at_thread_exit(void (*last)(void*), void* argument) noexcept {
   pthread_setspecific(exit_key(), &exit_of_thread);
 }
 
-void at_fork(void (*prepare)(), void (*parent)(), void (*child)()) noexcept { pthread_atfork(prepare, parent, child); }
+void at_fork(void (*prepare)(), void (*parent)(), void (*child)()) noexcept {
+  (void)thread_id();  // whose own handler comes first, so that `child` is told the new id
+  pthread_atfork(prepare, parent, child);
+}
 
 }  // namespace heddle::sys

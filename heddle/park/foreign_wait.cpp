@@ -1,0 +1,13 @@
+#include <heddle/park/foreign_wait.hpp>
+#include <heddle/park/internal/slot.hpp>
+
+namespace heddle::park {
+
+// Parked at once: whoever looks cannot tell where it sleeps. The node stands in no queue, so that nobody claims it.
+foreign_wait::foreign_wait(const resource& what, deadline until, std::source_location site) noexcept
+    : wait_{what, until, site} {
+  slot& node = wait_.node();
+  (void)commit_parked(node, generation_of(node.claim.load(std::memory_order_relaxed)));
+}
+
+}  // namespace heddle::park
