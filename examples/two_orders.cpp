@@ -44,7 +44,7 @@ int main() {
   std::string sentence;
   while (sentence.empty() && !limit.has_passed()) {
     const auto report = heddle::watch::waits();
-    if (!report.deadlocks.empty()) sentence = report.deadlocks.front().sentence();
+    if (!report.deadlocks.empty()) sentence = report.deadlocks.front().sentence;
   }
   const auto told_after = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
 

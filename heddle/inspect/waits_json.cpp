@@ -39,10 +39,10 @@ std::string waits_json(const watch::wait_report& report) {
     }
   }
   json deadlocks = json::array();
-  for (const watch::deadlock& d : report.deadlocks) {
+  for (const watch::report& d : report.deadlocks) {
     json agents = json::array();
-    for (const park::wait_info& wait : d.cycle) agents.push_back(wait.agent);
-    deadlocks.push_back({{"sentence", d.sentence()}, {"agents", agents}, {"has_deadline", d.has_deadline}});
+    for (const watch::edge& each : d.edges) agents.push_back(each.wait.agent);
+    deadlocks.push_back({{"sentence", d.sentence}, {"agents", agents}, {"has_deadline", d.until.has_value()}});
   }
   const json all = {{"agents", report.agents},
                     {"torn", report.torn},

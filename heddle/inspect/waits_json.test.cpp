@@ -29,8 +29,8 @@ TEST(waits_json, has_the_format_of_its_contract) {
   timed.since = report.at - 1ms;
   timed.until = report.at + 250ms;
   report.waits = {held, timed};
-  watch::deadlock circle;
-  circle.cycle = {held};
+  watch::report circle;
+  circle.edges.emplace_back().wait = held;
   report.deadlocks = {circle};
 
   const auto json = nlohmann::json::parse(inspect::waits_json(report));

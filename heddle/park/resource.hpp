@@ -28,13 +28,14 @@ enum class resource_kind : std::uint8_t {
   latch,
   barrier,
   once,  ///< the end of another agent's run of it
+  shared_mutex,
 };
 
 /// The kind's name in lower case, as the inspector shows it.
 [[nodiscard]] constexpr std::string_view to_string(resource_kind kind) noexcept {
   constexpr std::string_view names[] = {"none",   "mutex",   "semaphore", "condition", "event",  "join",
                                         "future", "channel", "timer",     "socket",    "signal", "pool",
-                                        "lease",  "other",   "latch",     "barrier",   "once"};
+                                        "lease",  "other",   "latch",     "barrier",   "once",   "shared_mutex"};
   return names[static_cast<unsigned>(kind)];
 }
 

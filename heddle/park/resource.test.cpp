@@ -10,7 +10,7 @@ namespace {
 
 TEST(resource, every_kind_has_a_name_of_its_own) {
   std::set<std::string_view> names;
-  constexpr auto last = static_cast<unsigned>(resource_kind::once);
+  constexpr auto last = static_cast<unsigned>(resource_kind::shared_mutex);
   for (unsigned kind = 0; kind <= last; ++kind) {
     names.insert(to_string(static_cast<resource_kind>(kind)));
   }
@@ -18,7 +18,7 @@ TEST(resource, every_kind_has_a_name_of_its_own) {
   EXPECT_FALSE(names.contains(""));
   EXPECT_EQ(to_string(resource_kind::condition), "condition");
   EXPECT_EQ(to_string(resource_kind::other), "other");
-  EXPECT_EQ(to_string(static_cast<resource_kind>(last)), "once");
+  EXPECT_EQ(to_string(static_cast<resource_kind>(last)), "shared_mutex");
 }
 
 }  // namespace

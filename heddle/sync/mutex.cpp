@@ -5,10 +5,17 @@
 #include <heddle/park/internal/current.hpp>
 #include <heddle/sync/internal/mutex_rule.hpp>
 #include <heddle/sync/mutex.hpp>
+#include <heddle/watch/settings.hpp>
 
 #include <utility>
 
 namespace heddle {
+namespace {
+
+// Whoever has locks has somebody who looks at the waits for them.
+[[maybe_unused]] const bool diagnosed = watch::begin();
+
+}  // namespace
 
 // Fast paths call nothing, so that they need no stack frame; what is missing is made up for in the slow halves.
 void mutex::lock(std::source_location site) noexcept {

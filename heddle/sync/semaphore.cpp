@@ -4,8 +4,14 @@
 #include <heddle/base/fatal.hpp>
 #include <heddle/sync/internal/turnstile.hpp>
 #include <heddle/sync/semaphore.hpp>
+#include <heddle/watch/settings.hpp>
 
 namespace heddle {
+namespace {
+
+[[maybe_unused]] const bool diagnosed = watch::begin();  // see mutex.cpp
+
+}  // namespace
 
 // [rule]
 struct semaphore::rule {

@@ -64,7 +64,7 @@ work_item* run_loop::take() noexcept {
       }
     }
     const blocking_region region;
-    park::thread_wait wait{park::resource::of(resource_kind::join, this, name_), deadline::never(),
+    park::thread_wait wait{park::resource::of(resource_kind::pool, this, name_), deadline::never(),
                            std::source_location::current()};
     {
       park::queue_guard guard{sleeper_};

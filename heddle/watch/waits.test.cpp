@@ -94,9 +94,9 @@ TEST(watch, finds_a_deadlock_between_a_thread_and_a_task) {
   EXPECT_TRUE(eventually([&](const auto& report) {
     if (report.deadlocks.empty()) return false;
     EXPECT_EQ(report.deadlocks.size(), 1U);
-    EXPECT_EQ(report.deadlocks.front().cycle.size(), 2U);
-    EXPECT_FALSE(report.deadlocks.front().has_deadline);
-    sentence = report.deadlocks.front().sentence();
+    EXPECT_EQ(report.deadlocks.front().edges.size(), 2U);
+    EXPECT_FALSE(report.deadlocks.front().until.has_value());
+    sentence = report.deadlocks.front().sentence;
     return true;
   }));
   EXPECT_NE(sentence.find("Deadlock of 2: "), std::string::npos) << sentence;
