@@ -1,7 +1,7 @@
 #pragma once
 
-/// What every peer program shares: its arguments, the clock, work to do beside the thing measured, and the one line of
-/// JSON that it prints:
+/// What every peer program in C++ shares: its arguments, the clock, work to do beside the thing measured, and the one
+/// line of JSON that it prints (harness.rs and harness.go are the same for Rust and Go):
 ///
 ///     {"value": 12.5, "unit": "M ops/s", "better": "higher"}
 ///
@@ -18,9 +18,12 @@ namespace peers {
 struct options {
   double seconds = 1.0;  ///< how long to measure
   int threads = 1;       ///< how many threads contend
+  int writes = 5;        ///< how many of a hundred operations write
+  int think_us = 0;      ///< how long one thinks before it answers
 };
 
-/// Reads `--seconds S` and `--threads N`; ends the program with code 2 on anything else.
+/// Reads `--seconds S`, `--threads N`, `--writes PERCENT` and `--think-us T`; ends the program with code 2 on anything
+/// else.
 inline options read_options(int argc, char** argv) {
   options read;
   for (int i = 1; i < argc; i += 2) {
@@ -28,8 +31,12 @@ inline options read_options(int argc, char** argv) {
       read.seconds = std::atof(argv[i + 1]);
     } else if (i + 1 < argc && std::strcmp(argv[i], "--threads") == 0) {
       read.threads = std::atoi(argv[i + 1]);
+    } else if (i + 1 < argc && std::strcmp(argv[i], "--writes") == 0) {
+      read.writes = std::atoi(argv[i + 1]);
+    } else if (i + 1 < argc && std::strcmp(argv[i], "--think-us") == 0) {
+      read.think_us = std::atoi(argv[i + 1]);
     } else {
-      std::fprintf(stderr, "usage: %s [--seconds S] [--threads N]\n", argv[0]);
+      std::fprintf(stderr, "usage: %s [--seconds S] [--threads N] [--writes PERCENT] [--think-us T]\n", argv[0]);
       std::exit(2);
     }
   }

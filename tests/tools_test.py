@@ -1,4 +1,6 @@
 """The checks in tools/ find what they look for: each is shown a small tree that breaks its rule."""
+import importlib.util
+import json
 import pathlib
 import subprocess
 import sys
@@ -173,6 +175,62 @@ class Contracts(Tree):
     def test_a_class_that_promises_nothing_is_found(self):
         self.write("heddle/sync/mutex.hpp", "#pragma once\nclass mutex {\n};\n")
         self.assert_finds("declares a class and promises nothing", "contracts.py")
+
+
+class Bench(unittest.TestCase):
+    """How ./bench judges what the programs of peers/ print."""
+
+    @classmethod
+    def setUpClass(cls):
+        spec = importlib.util.spec_from_file_location("bench", ROOT / "tools" / "bench.py")
+        cls.bench = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(cls.bench)
+
+    def row(self, samples, better="higher", **entry):
+        runs = {engine: [{"value": value, "unit": "u", "better": better, "least_share": share} for value, share in given]
+                for engine, given in samples.items()}
+        return self.bench.evaluate("sync", {"workload": "w", **entry}, runs)
+
+    def test_above_1_is_ahead_whether_more_or_less_is_better(self):
+        samples = {"heddle": [(20, 1)], "std": [(10, 1)]}
+        self.assertEqual(self.row(samples)["ratio"], 2.0)
+        self.assertEqual(self.row(samples, better="lower")["ratio"], 0.5)
+
+    def test_the_median_of_the_pairs_counts_not_the_ratio_of_the_medians(self):
+        row = self.row({"heddle": [(1, 1), (10, 1), (100, 1)], "std": [(1, 1), (20, 1), (50, 1)]})
+        self.assertEqual(row["ratio"], 1.0)
+
+    def test_who_starves_somebody_does_not_count(self):
+        samples = {"heddle": [(10, 1)] * 3, "std": [(8, 1)] * 3, "hog": [(40, 0.1)] * 3}
+        target = {"against": ["std", "hog"], "at_least": 1.0}
+        row = self.row(samples, least_share=0.5, targets=[target])
+        self.assertEqual((row["best_peer"], row["ratio"], row["starved"]), ("std", 1.25, ["hog"]))
+        self.assertTrue(row["targets"][0]["reached"])
+        samples["heddle"] = [(100, 0.4)] * 3
+        self.assertFalse(self.row(samples, least_share=0.5, targets=[target])["targets"][0]["reached"])
+
+    def test_each_target_has_its_own_rivals(self):
+        samples = {"heddle": [(10, 1)], "cas": [(11, 1)], "std": [(5, 1)], "other": [(99, 1)]}
+        row = self.row(samples, targets=[{"against": ["cas"], "at_least": 0.9}, {"against": ["std"], "at_least": 2.5}])
+        self.assertEqual([(t["ratio"], t["reached"]) for t in row["targets"]], [(0.909, True), (2.0, False)])
+        self.assertEqual((row["best_peer"], row["ratio"]), ("cas", 0.909))
+
+    def test_a_row_without_peers_has_a_limit(self):
+        self.assertTrue(self.row({"heddle": [(99, 1)]}, at_most=100)["targets"][0]["reached"])
+        self.assertFalse(self.row({"heddle": [(101, 1)]}, at_most=100)["targets"][0]["reached"])
+
+    def test_the_interval_needs_enough_runs(self):
+        self.assertIsNone(self.bench.interval([1, 2, 3, 4, 5]))
+        self.assertEqual(self.bench.interval(list(range(11, 0, -1))), (2, 10))
+
+    def test_every_engine_of_a_suite_has_its_source(self):
+        for entries in json.loads((ROOT / "peers" / "suites.json").read_text()).values():
+            for entry in entries:
+                there = {source.stem for source in (ROOT / "peers" / entry["folder"]).iterdir()}
+                wanted = set(self.bench.engines_of(entry))
+                for target in entry.get("targets", []):
+                    self.assertLessEqual(set(target["against"]), wanted, entry["workload"])
+                self.assertLessEqual(wanted, there, entry["workload"])
 
 
 class CompileFail(Tree):
