@@ -1,4 +1,5 @@
 #include <heddle/park/internal/picture.hpp>
+#include <heddle/park/internal/place.hpp>
 #include <heddle/park/internal/slot.hpp>
 #include <heddle/park/snapshot.hpp>
 
@@ -12,17 +13,6 @@ namespace heddle::park {
 namespace {
 
 constexpr int attempts = 8;
-
-std::string place_text(std::source_location place) {
-  std::string_view file = place.file_name();
-  for (const std::string_view root : {"/heddle/", "/storefront/", "/examples/", "/tests/"}) {
-    if (const std::size_t at = file.rfind(root); at != std::string_view::npos) {
-      file.remove_prefix(at + 1);
-      break;
-    }
-  }
-  return std::string{file} + ':' + std::to_string(place.line());
-}
 
 enum class reading : std::uint8_t { no_agent, read, torn };
 
