@@ -116,6 +116,9 @@ class HEDDLE_THREAD_SAFETY(capability("mutex")) mutex {
   friend class mutex_lock_until_awaiter;
   friend class condition_variable;
   friend class condition_wait_awaiter;
+  friend class recursive_mutex;  // is a mutex and a count
+  friend class recursive_mutex_lock_awaiter;
+  friend class recursive_mutex_lock_until_awaiter;
 
   [[nodiscard]] park::resource resource() const noexcept;
   [[nodiscard]] std::expected<void, wait_error> take_until(deadline until, const std::stop_token& stop,

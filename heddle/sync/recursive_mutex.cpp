@@ -1,0 +1,135 @@
+// A mutex and how often its holder has locked it. depth_ is 0 while the mutex is free, and is read and written only by
+// the agent that finds itself to be the holder, which nobody else can change.
+
+#include <heddle/base/fatal.hpp>
+#include <heddle/park/internal/current.hpp>
+#include <heddle/sync/internal/mutex_rule.hpp>
+#include <heddle/sync/recursive_mutex.hpp>
+
+#include <utility>
+
+namespace heddle {
+
+void recursive_mutex::lock(std::source_location site) noexcept {
+  if (agent* const self = park::known_agent(); self != nullptr) [[likely]] {
+    const std::uint32_t mine = self->id_if_any() << sync::value_shift;
+    std::uint32_t seen = 0;
+    if (mutex_.word_.compare_exchange_strong(seen, mine, std::memory_order_acquire, std::memory_order_relaxed))
+        [[likely]] {
+      depth_ = 1;
+      self->now_holds(this, mutex_.held(false), __builtin_return_address(0));
+      return;
+    }
+    if ((seen & ~sync::flags_mask) == mine && depth_ < max_depth) {
+      ++depth_;
+      return;
+    }
+  }
+  lock_slow(site, __builtin_return_address(0));
+}
+
+void recursive_mutex::lock_slow(std::source_location site, const void* caller) noexcept {
+  const std::uint32_t self = current_agent().id();
+  if (mutex_.holder() != self) {
+    (void)mutex::rule::of(mutex_).take(self, mutex_.resource(), deadline::never(), {}, site);
+  }
+  taken(false, caller);
+}
+
+bool recursive_mutex::take_now(std::uint32_t self) noexcept {
+  return mutex_.holder() == self || mutex::rule::of(mutex_).try_take(self);
+}
+
+void recursive_mutex::taken(bool tried, const void* taken_at) noexcept {
+  if (depth_ == max_depth) fatal("a recursive_mutex was locked more than 16 million times by one agent");
+  if (++depth_ == 1) current_agent().now_holds(this, mutex_.held(tried), taken_at);
+}
+
+bool recursive_mutex::try_lock() noexcept {
+  if (!take_now(current_agent().id())) return false;
+  taken(true, __builtin_return_address(0));
+  return true;
+}
+
+std::expected<void, wait_error> recursive_mutex::take_until(deadline until, const std::stop_token& stop,
+                                                            std::source_location site) noexcept {
+  const std::uint32_t self = current_agent().id();
+  if (mutex_.holder() != self) {
+    const auto got = mutex::rule::of(mutex_).take(self, mutex_.resource().for_breakable_call(), until, stop, site);
+    if (!got) return got;
+  }
+  taken(!until.is_never(), __builtin_return_address(0));
+  return {};
+}
+
+std::expected<std::unique_lock<recursive_mutex>, wait_error> recursive_mutex::lock_until(
+    deadline until, const std::stop_token& stop, std::source_location site) noexcept {
+  if (const auto got = take_until(until, stop, site); !got) return std::unexpected{got.error()};
+  return std::unique_lock{*this, std::adopt_lock};
+}
+
+void recursive_mutex::unlock() noexcept {
+  if (agent* const self = park::known_agent(); self != nullptr) [[likely]] {
+    std::uint32_t seen = mutex_.word_.load(std::memory_order_relaxed);
+    if ((seen & ~sync::flags_mask) == self->id_if_any() << sync::value_shift) [[likely]] {
+      if (depth_ > 1) {
+        --depth_;
+        return;
+      }
+      if ((seen & sync::flags_mask) == 0) [[likely]] {
+        depth_ = 0;
+        if (mutex_.word_.compare_exchange_strong(seen, 0, std::memory_order_release, std::memory_order_relaxed))
+            [[likely]] {
+          self->no_longer_holds(this);
+          return;
+        }
+      }
+    }
+  }
+  unlock_slow();
+}
+
+void recursive_mutex::unlock_slow() noexcept {
+  if (!held_by_me()) fatal("a recursive_mutex was unlocked by an agent that does not hold it");
+  agent& self = current_agent();
+  depth_ = 0;
+  mutex::rule::of(mutex_).give(self.id());
+  self.no_longer_holds(this);
+}
+
+// --- tasks ---
+
+recursive_mutex_lock_awaiter recursive_mutex::async_lock(std::source_location site) noexcept { return {*this, site}; }
+
+recursive_mutex_lock_until_awaiter recursive_mutex::async_lock_until(deadline until, std::stop_token stop,
+                                                                     std::source_location site) noexcept {
+  return {*this, until, std::move(stop), site};
+}
+
+recursive_mutex_lock_awaiter::recursive_mutex_lock_awaiter(recursive_mutex& m, std::source_location site) noexcept
+    : turnstile_wait{&m.mutex_, current_agent().id(), m.mutex_.resource(), deadline::never(), {}, site}, mutex_{m} {}
+
+bool recursive_mutex_lock_awaiter::ready() noexcept { return mutex_.take_now(current_agent().id()); }
+
+std::unique_lock<recursive_mutex> recursive_mutex_lock_awaiter::await_resume() noexcept {
+  mutex_.taken(false, __builtin_return_address(0));
+  return std::unique_lock{mutex_, std::adopt_lock};
+}
+
+recursive_mutex_lock_until_awaiter::recursive_mutex_lock_until_awaiter(recursive_mutex& m, deadline until,
+                                                                       std::stop_token stop,
+                                                                       std::source_location site) noexcept
+    : turnstile_wait{&m.mutex_, current_agent().id(), m.mutex_.resource().for_breakable_call(),
+                     until,     std::move(stop),      site},
+      mutex_{m} {}
+
+bool recursive_mutex_lock_until_awaiter::ready() noexcept { return mutex_.take_now(current_agent().id()); }
+
+std::expected<std::unique_lock<recursive_mutex>, wait_error>
+recursive_mutex_lock_until_awaiter::await_resume() noexcept {
+  if (error()) return std::unexpected{*error()};
+  mutex_.taken(!until().is_never(), __builtin_return_address(0));
+  return std::unique_lock{mutex_, std::adopt_lock};
+}
+
+}  // namespace heddle
