@@ -109,6 +109,7 @@ TEST(deadlock, of_two_threads_is_found_once_within_100_ms) {
     const std::unique_lock held{third};
     (void)left.lock_until(deadline::never(), end.get_token());
   }};
+  ASSERT_TRUE(test::waited_for(left, 2));
   std::thread last{[&] { (void)third.lock_until(deadline::never(), end.get_token()); }};
   ASSERT_TRUE(test::waited_for(third));
   const deadline a_while = deadline::after(60ms);

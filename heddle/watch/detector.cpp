@@ -25,6 +25,8 @@
 #include <heddle/watch/internal/describe.hpp>
 #include <heddle/watch/internal/detector.hpp>
 #include <heddle/watch/internal/graph.hpp>
+#include <heddle/watch/internal/inversion.hpp>
+#include <heddle/watch/internal/starvation.hpp>
 #include <heddle/watch/report.hpp>
 
 #include <algorithm>
@@ -124,8 +126,18 @@ class detector {
     const settings wanted = current_settings();
     const park::picture first = park::picture::take();
     const clock::time_point now = clock::now();
+    std::int64_t next = next_look(first, now);
     if (wanted.deadlocks) look_for_deadlocks(first, now, wanted);
-    return next_look(first, now);
+    if (wanted.starvation) next = std::min(next, study(starvation_, first, now, wanted));
+    if (wanted.priority_inversion) next = std::min(next, study(inversion_, first, now, wanted));
+    return next;
+  }
+
+  template <class Study>
+  static std::int64_t study(Study& looks, const park::picture& seen, clock::time_point now, const settings& wanted) {
+    for (report& each : looks.study(seen, now, wanted)) deliver(std::move(each));
+    const std::optional<clock::time_point> next = looks.next_look();
+    return next ? next->time_since_epoch().count() : never;
   }
 
   void look_for_deadlocks(const park::picture& first, clock::time_point now, const settings& wanted) {
@@ -202,6 +214,8 @@ class detector {
   std::int64_t due_ = never;     // under lock_
   std::int64_t not_before_ = 0;  // under lock_
   std::atomic<std::uint32_t> tick_{0};
+  starvation starvation_;                 // the detector's own
+  inversion inversion_;                   // the detector's own
   std::unordered_set<std::string> told_;  // the detector's own: circles that stand and have been told
 };
 
