@@ -86,6 +86,7 @@ class job final : public futures::state<std::invoke_result_t<Fn, Args...>>, publ
   }
 
   void call() noexcept override {
+    this->comes_from_here();
     std::exception_ptr thrown;
     try {
       if constexpr (std::is_void_v<result>) {

@@ -69,6 +69,10 @@ class state_base {
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
+  /// Says that the answer will come from the current agent, so that diagnosis knows whom a waiter waits for.
+  /// - A job that cannot end because its waiter holds what it needs is a deadlock. [test: deadlock.of_a_waiter_and_the_job_it_waits_for_is_found]
+  void comes_from_here() noexcept { source_.store(current_agent().id(), std::memory_order_relaxed); }
+
   /// Called by a thread that is about to wait: lets a job that has not begun be run by whom waits for it, if that is
   /// a worker that would have run it anyway.
   virtual void help() noexcept {}
@@ -77,11 +81,12 @@ class state_base {
   friend class wait_for_answer;
 
   [[nodiscard]] park::resource resource() const noexcept {
-    return park::resource::of(resource_kind::future, this, "future");
+    return {.kind = resource_kind::future, .address = this, .made = origin{"future"}, .owner = &source_};
   }
 
   std::atomic<std::uint32_t> owners_{1};
-  std::atomic<bool> ready_{false};  // set once, under waiters_' lock
+  std::atomic<std::uint32_t> source_{0};  // the agent that the answer comes from, if that is known
+  std::atomic<bool> ready_{false};        // set once, under waiters_' lock
   park::queue waiters_;
   std::exception_ptr error_;  // written before ready_, by the one who answers
 };

@@ -263,6 +263,25 @@ TEST(deadlock, of_a_pool_all_of_whose_threads_are_blocked_is_found) {
   EXPECT_EQ(reports.all().size(), 1U);
 }
 
+TEST(deadlock, of_a_waiter_and_the_job_it_waits_for_is_found) {
+  const collector reports;
+  mutex m{"kept"};
+  std::stop_source end;
+  thread_pool pool{{.threads = 1}};
+  {
+    const std::lock_guard held{m};
+    future<void> job = pool.submit([&] { (void)m.lock_until(deadline::never(), end.get_token()); });
+    ASSERT_TRUE(test::waited_for(m));  // else this thread would run the job itself
+    std::jthread stopper{[&] {
+      const watch::report found = reports.first();
+      EXPECT_EQ(relations(found), (std::vector{relation::holds, relation::ends})) << found.text();
+      end.request_stop();
+    }};
+    job.get();
+  }
+  EXPECT_EQ(reports.all().size(), 1U);
+}
+
 TEST(deadlock, with_a_deadline_in_it_is_told_with_the_time_when_it_ends) {
   const collector reports;
   mutex left{"left"};

@@ -29,7 +29,9 @@ std::string clause(const link& each) {
     case relation::holds: return from + " waits for " + what(each.from->wait) + " held by " + to;
     case relation::reads: return from + " waits for " + what(each.from->wait) + " read by " + to;
     case relation::is_ahead: return from + " waits for " + what(each.from->wait) + " behind " + to;
-    case relation::ends: return from + " waits for the end of " + to;
+    case relation::ends:
+      if (each.from->wait.waits_for == resource_kind::future) return from + " waits for an answer from " + to;
+      return from + " waits for the end of " + to;
     case relation::occupies:
       return from + " is ready, but " + to + " blocks " +
              (each.to->executor_threads > 1 ? "one of the threads of its executor '" : "the thread of its executor '") +

@@ -92,7 +92,8 @@ void graph::find_holders(node& n) {
   const void* wanted = view.wait.resource;
   if (view.wait.holder != 0) {
     const auto holder = by_agent_.find(view.wait.holder);
-    if (holder != by_agent_.end()) n.needs.push_back({holder->second, relation::holds});
+    const relation why = view.wait.waits_for == resource_kind::future ? relation::ends : relation::holds;
+    if (holder != by_agent_.end()) n.needs.push_back({holder->second, why});
     return;
   }
   if (is_for_an_end(view.wait.waits_for)) {
