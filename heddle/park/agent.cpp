@@ -84,10 +84,15 @@ void set_record(record& r, agent::kind kind, std::string_view name, std::uint32_
 // The child has one thread and a copy of the private table. Its records would be the parent's: it maps a fresh file in
 // their place and shows only the forking thread and the task that it runs. The other threads' slots stay taken (I2):
 // what they held stays held, and stays listed.
-// Whoever had pinned a wait is not here to let go of it.
+// Whoever had pinned a wait is not here to let go of it. Threads that waited are not here either: their waits are over, so
+// that no wake is spent on them.
 void after_fork_in_child() noexcept {
   clock_after_fork(true);
-  for (std::uint32_t i = 1; i < slots_in_use_end(); ++i) slots[i].pins.store(0, std::memory_order_relaxed);
+  for (std::uint32_t i = 1; i < slots_in_use_end(); ++i) {
+    slot& s = slots[i];
+    s.pins.store(0, std::memory_order_relaxed);
+    if (s.item == nullptr) s.claim.store(make_claim(generation_of(s.claim.load()), phase::idle));
+  }
   const int inherited = record_descriptor.load(std::memory_order_relaxed);
   record* const fresh = make_record_file();
   for (std::uint32_t i = 1; i < slots_in_use_end(); ++i) {
@@ -178,6 +183,7 @@ std::uint32_t agent::take_slot() noexcept {
   park::slot& taken = park::take_slot(kind_, name_, executor_, awaited_by_);
   id_ = taken.index;
   holds_ = &park::holds_at(id_);
+  holds_->begin_tenure();
   if (kind_ == kind::thread) {
     sys::at_thread_exit([](void* self) { static_cast<agent*>(self)->end(); }, this);
   }

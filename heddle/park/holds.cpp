@@ -48,6 +48,7 @@ void hold_list::copy_from(const hold_list& other) noexcept {
     write(k, e.lock.load(std::memory_order_relaxed), e.how.load(std::memory_order_relaxed),
           e.taken_at.load(std::memory_order_relaxed));
   }
+  tenure_.store(other.tenure(), std::memory_order_relaxed);
   state_.store(now, std::memory_order_release);
 }
 

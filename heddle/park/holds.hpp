@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 
 namespace heddle::park {
@@ -22,7 +23,7 @@ class held_as {
       : bits_{(std::bit_cast<std::uint64_t>(made) & pointer_mask) | static_cast<std::uint64_t>(kind) << 48U |
               static_cast<std::uint64_t>(named) << 56U | static_cast<std::uint64_t>(mode) << 57U |
               static_cast<std::uint64_t>(tried) << 58U} {}
-  explicit held_as(std::uint64_t bits) noexcept : bits_{bits} {}
+  constexpr explicit held_as(std::uint64_t bits) noexcept : bits_{bits} {}
 
   [[nodiscard]] std::uint64_t bits() const noexcept { return bits_; }
   [[nodiscard]] resource_kind kind() const noexcept { return static_cast<resource_kind>(bits_ >> 48U & 0xffU); }
@@ -32,7 +33,16 @@ class held_as {
   [[nodiscard]] bool tried() const noexcept { return (bits_ >> 58U & 1U) != 0; }
 
   /// The same for all locks of one class: with the same name's address, or made at the same place.
-  [[nodiscard]] std::uint64_t lock_class() const noexcept { return bits_ & (pointer_mask | 1ULL << 56U); }
+  [[nodiscard]] constexpr std::uint64_t lock_class() const noexcept { return bits_ & (pointer_mask | 1ULL << 56U); }
+
+  /// The same for a lock whose park::queue lies `offset` bytes into it (a multiple of 4, from 4 to 60). The lock order
+  /// marks it there, to tell the lock from a later one at the same address; without a mark, locks of one class, or of
+  /// none, have no order among themselves.
+  [[nodiscard]] held_as with_queue_at(std::size_t offset) const noexcept {
+    return held_as{bits_ | static_cast<std::uint64_t>(offset / 4) << 59U};
+  }
+  /// Where the lock's queue lies in it; 0 if that was not said.
+  [[nodiscard]] std::size_t queue_at() const noexcept { return (bits_ >> 59U & 15U) * 4; }
 
  private:
   static constexpr std::uint64_t pointer_mask = (1ULL << 48U) - 1;  // addresses of user space have 47 bits
@@ -103,6 +113,13 @@ class alignas(64) hold_list {
   /// How many are listed; by the agent only.
   [[nodiscard]] std::uint32_t listed() const noexcept { return listed(state_.load(std::memory_order_relaxed)); }
 
+  /// How many agents have had the list: tells an agent from those before and after it in the same slot; by the agent
+  /// only.
+  [[nodiscard]] std::uint64_t tenure() const noexcept { return tenure_.load(std::memory_order_relaxed); }
+  /// Another agent has it from now on; by that agent.
+  /// - Who comes next is told apart. [test: holds.who_comes_next_in_the_same_slot_is_told_apart]
+  void begin_tenure() noexcept { tenure_.store(tenure() + 1, std::memory_order_relaxed); }
+
   /// Takes over what another list holds; by whoever owns both. For a table that moves.
   void copy_from(const hold_list& other) noexcept;
 
@@ -129,6 +146,7 @@ class alignas(64) hold_list {
   void remove_slow(const void* lock) noexcept;
 
   std::atomic<std::uint64_t> state_;
+  std::atomic<std::uint64_t> tenure_;
   entry entries_[capacity];
 };
 static_assert(sizeof(hold_list) == 256);

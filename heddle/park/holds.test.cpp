@@ -48,6 +48,12 @@ TEST(holds, what_was_packed_comes_out_again) {
   const held_as tried{resource_kind::mutex, origin{here}, false, hold_mode::shared, true};
   EXPECT_EQ(lock.lock_class(), tried.lock_class());
   EXPECT_NE(lock.lock_class(), read_lock.lock_class());
+
+  EXPECT_EQ(read_lock.queue_at(), 0U);
+  const held_as with_queue = read_lock.with_queue_at(12);
+  EXPECT_EQ(with_queue.queue_at(), 12U);
+  EXPECT_TRUE(with_queue.tried());
+  EXPECT_EQ(with_queue.lock_class(), read_lock.lock_class());
 }
 
 TEST(holds, are_given_back_in_any_order) {
@@ -110,6 +116,19 @@ TEST(holds, may_be_read_while_they_change) {
     for (int k = 0; k < n; ++k) ASSERT_EQ(now[k].lock, now[k].taken_at);
   }
   enough = true;
+}
+
+TEST(holds, who_comes_next_in_the_same_slot_is_told_apart) {
+  std::uint32_t slots[2] = {};
+  std::uint64_t tenures[2] = {};
+  for (int i = 0; i < 2; ++i) {
+    std::thread{[&] {
+      slots[i] = current_agent().id();
+      tenures[i] = current_agent().holds().tenure();
+    }}.join();
+  }
+  ASSERT_EQ(slots[0], slots[1]) << "the slot was not given to the next one";
+  EXPECT_NE(tenures[0], tenures[1]);
 }
 
 TEST(agent, lists_what_it_holds) {

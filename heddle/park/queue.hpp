@@ -15,7 +15,8 @@ struct slot;
 ///
 /// State: bits 0-23 index of the first node, 0 when empty (the nodes form a ring: the first's `previous` is the last);
 /// bit 27 mixed: waiters of more than one executor have stood in it since it was last empty; bit 28 named: constant,
-/// for the owner of the queue (see origin.hpp); bit 30 sleepers: somebody sleeps for the lock; bit 31 locked.
+/// for the owner of the queue (see origin.hpp); bit 29 noted: the owner is known, see queue_guard::note(); bit 30
+/// sleepers: somebody sleeps for the lock; bit 31 locked.
 /// While it is locked, others change nothing but the sleepers bit.
 class queue {
  public:
@@ -34,6 +35,7 @@ class queue {
   static constexpr std::uint32_t index_mask = (1U << 24) - 1;
   static constexpr std::uint32_t mixed_bit = 1U << 27;
   static constexpr std::uint32_t named_bit = 1U << 28;
+  static constexpr std::uint32_t noted_bit = 1U << 29;
   static constexpr std::uint32_t sleepers_bit = 1U << 30;
   static constexpr std::uint32_t locked_bit = 1U << 31;
 
@@ -72,6 +74,14 @@ class queue_guard {
   /// Whether waiters of different executors have met here since it was last empty; all threads count as one executor.
   /// - It says so until the queue is empty. [test: queue.knows_when_waiters_of_several_executors_have_met]
   [[nodiscard]] bool mixed() const noexcept { return (head_ & queue::mixed_bit) != 0; }
+
+  /// Notes for as long as the queue exists that its owner is known. True if that was noted before.
+  /// - A new one at the same address is not known. [test: queue.a_new_one_at_the_same_address_is_not_known]
+  [[nodiscard]] bool note() noexcept {
+    const bool before = (head_ & queue::noted_bit) != 0;
+    head_ |= queue::noted_bit;
+    return before;
+  }
 
  private:
   void link_before(slot& s, slot* other) noexcept;  // null: the queue is empty

@@ -6,6 +6,7 @@
 #include <tests/support/waiting.hpp>
 
 #include <memory>
+#include <new>
 #include <string>
 #include <thread>
 #include <vector>
@@ -155,6 +156,28 @@ TEST_F(queue, keeps_what_its_owner_noted) {
   }
   EXPECT_TRUE(named.named());
   EXPECT_FALSE(unnamed.named());
+}
+
+TEST_F(queue, a_new_one_at_the_same_address_is_not_known) {
+  alignas(park::queue) unsigned char room[sizeof(park::queue)];
+  auto* q = new (room) park::queue{true};
+  slot& s = make();
+  {
+    queue_guard guard{*q};
+    EXPECT_FALSE(guard.note());
+    EXPECT_TRUE(guard.note());
+    guard.push_back(s);
+  }
+  {
+    queue_guard guard{*q};
+    EXPECT_TRUE(guard.note()) << "kept while somebody comes";
+    guard.remove(s);
+  }
+  EXPECT_TRUE(queue_guard{*q}.note()) << "and goes";
+  EXPECT_TRUE(q->named());
+  q->~queue();
+  q = new (room) park::queue;
+  EXPECT_FALSE(queue_guard{*q}.note());
 }
 
 TEST_F(queue, its_lock_excludes) {

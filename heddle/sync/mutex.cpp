@@ -7,6 +7,7 @@
 #include <heddle/sync/mutex.hpp>
 #include <heddle/watch/settings.hpp>
 
+#include <cstddef>
 #include <utility>
 
 namespace heddle {
@@ -90,7 +91,8 @@ void mutex::destroyed_in_use() const noexcept {
 }
 
 park::held_as mutex::held(bool tried) const noexcept {
-  return {resource_kind::mutex, origin_, queue_.named(), park::hold_mode::exclusive, tried};
+  return park::held_as{resource_kind::mutex, origin_, queue_.named(), park::hold_mode::exclusive, tried}.with_queue_at(
+      offsetof(mutex, queue_));
 }
 
 park::resource mutex::resource() const noexcept {
