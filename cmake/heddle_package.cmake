@@ -1,6 +1,7 @@
 # heddle_package(): what `cmake --install` adds to the libraries and headers of the modules, so that others find them.
 #
 #   lib/cmake/heddle/heddle-config.cmake   find_package(heddle COMPONENTS <module>...); without components, all of them
+#   lib/cmake/heddle/Find<package>.cmake   for foreign packages that bring no file for CMake
 #   lib/pkgconfig/heddle-<module>.pc       the same for pkg-config; heddle.pc stands for all modules
 #
 # A component brings the modules it stands on and the foreign packages of those, and nothing else. Call it once, after
@@ -12,6 +13,7 @@ include(CMakePackageConfigHelpers)
 set(HEDDLE_PC_Threads::Threads "")
 set(HEDDLE_PC_Boost::headers "")
 set(HEDDLE_PC_fmt::fmt fmt)
+set(HEDDLE_PC_libdw::libdw libdw)
 set(HEDDLE_PC_spdlog::spdlog spdlog)
 set(HEDDLE_PC_OpenSSL::SSL libssl)
 set(HEDDLE_PC_OpenSSL::Crypto libcrypto)
@@ -89,7 +91,9 @@ function(heddle_package)
                                 NO_CHECK_REQUIRED_COMPONENTS_MACRO)
   write_basic_package_version_file("${PROJECT_BINARY_DIR}/package/heddle-config-version.cmake"
                                    COMPATIBILITY SameMinorVersion)
+  file(GLOB find_modules CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cmake/Find*.cmake")
   install(FILES "${PROJECT_BINARY_DIR}/package/heddle-config.cmake"
                 "${PROJECT_BINARY_DIR}/package/heddle-config-version.cmake"
+                ${find_modules}
           DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/heddle)
 endfunction()
