@@ -7,6 +7,8 @@
 ///
 /// Further numbers in the line (`least_share`) are shown beside the value.
 
+#include <sched.h>
+
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -57,6 +59,22 @@ inline void work(std::uint64_t& state, int steps) {
     state ^= state << 17;
   }
   asm volatile("" : "+r"(state));
+}
+
+/// Keeps the calling thread on one processor, the `n`th of those that the process may use, round and round.
+inline void stay_on_cpu(int n) {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  sched_getaffinity(0, sizeof allowed, &allowed);
+  n %= CPU_COUNT(&allowed);
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &allowed) || n-- != 0) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    sched_setaffinity(0, sizeof one, &one);
+    return;
+  }
 }
 
 }  // namespace peers

@@ -49,6 +49,19 @@ pub fn work(state: &mut u64, steps: u32) {
     *state = opaque(s);
 }
 
+/// Keeps the calling thread on one processor, the `n`th of those that the process may use, round and round.
+pub fn stay_on_cpu(n: usize) {
+    unsafe {
+        let size = std::mem::size_of::<libc::cpu_set_t>();
+        let mut allowed: libc::cpu_set_t = std::mem::zeroed();
+        libc::sched_getaffinity(0, size, &mut allowed);
+        let cpus: Vec<usize> = (0..libc::CPU_SETSIZE as usize).filter(|&cpu| libc::CPU_ISSET(cpu, &allowed)).collect();
+        let mut one: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(cpus[n % cpus.len()], &mut one);
+        libc::sched_setaffinity(0, size, &one);
+    }
+}
+
 #[repr(align(64))]
 pub struct Padded<T>(pub T);
 

@@ -33,15 +33,29 @@ fn main() {
         let begun = Instant::now();
         while !thinking.is_zero() && begun.elapsed() < thinking {}
     };
+    const BATCH: u64 = 100;
     let turns = Turns { turn: Mutex::new(0), changed: [Condvar::new(), Condvar::new()] };
     let (round_trips, elapsed) = std::thread::scope(|scope| {
         scope.spawn(|| {
-            while turns.wait_for(1) {
+            for i in 0.. {
+                if !turns.wait_for(1) {
+                    break;
+                }
+                if i == BATCH / 2 {
+                    harness::stay_on_cpu(1);
+                }
                 think();
                 turns.pass_to(0);
             }
         });
-        let found = harness::run_batches(&given, 100, |batch| {
+        for i in 0..BATCH {
+            if i == BATCH / 2 {
+                harness::stay_on_cpu(0);
+            }
+            turns.pass_to(1);
+            turns.wait_for(0);
+        }
+        let found = harness::run_batches(&given, BATCH, |batch| {
             for _ in 0..batch {
                 think();
                 turns.pass_to(1);

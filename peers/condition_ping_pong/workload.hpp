@@ -1,7 +1,10 @@
 #pragma once
 
-/// Two threads that hand a turn to and fro. Who gets it thinks for a while, outside of any lock, and hands it back. The
-/// value is what a round trip takes beyond the thinking.
+/// Two threads, each on a processor of its own, that hand a turn to and fro. Who gets it thinks for a while, outside of
+/// any lock, and hands it back. The value is what a round trip takes beyond the thinking.
+///
+/// They settle on their processors after some round trips, so that a lock that asks how many it may use, and does so
+/// once, has seen all of them.
 
 #include "harness.hpp"
 
@@ -20,14 +23,20 @@ int ping_pong(int argc, char** argv) {
     for (const auto begun = clock::now(); clock::now() < begun + thinking;) {
     }
   };
+  constexpr int batch = 100;
   Turns turns;
   std::thread other([&] {
-    while (turns.await(1)) {
+    for (int i = 0; turns.await(1); ++i) {
+      if (i == batch / 2) stay_on_cpu(1);
       think();
       turns.pass_to(0);
     }
   });
-  constexpr int batch = 100;
+  for (int i = 0; i < batch; ++i) {
+    if (i == batch / 2) stay_on_cpu(0);
+    turns.pass_to(1);
+    turns.await(0);
+  }
   std::uint64_t round_trips = 0;
   const auto start = clock::now();
   double elapsed = 0;
