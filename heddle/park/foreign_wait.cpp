@@ -6,8 +6,7 @@ namespace heddle::park {
 // Parked at once: whoever looks cannot tell where it sleeps. The node stands in no queue, so that nobody claims it.
 foreign_wait::foreign_wait(const resource& what, deadline until, std::source_location site) noexcept
     : wait_{what, until, site} {
-  slot& node = wait_.node();
-  (void)commit_parked(node, generation_of(node.claim.load(std::memory_order_relaxed)));
+  (void)commit(wait_.node(), phase::parked);
 }
 
 }  // namespace heddle::park

@@ -8,10 +8,11 @@ namespace heddle::park {
 ///
 ///     idle -> arming                       the agent begins a wait (a new generation)
 ///     arming -> parked | suspended         the agent commits: thread sleeps, task is suspended
-///     arming | parked -> claimed           a waker has won the wait and will publish the result
-///     suspended -> claimed_suspended       likewise, for a task that must be posted
-///     claimed -> claimed_suspended         a task commits after it was claimed
+///     arming -> claimed                    a waker has won the wait and will publish the result
+///     parked | suspended -> claimed_suspended    likewise, of one that must be woken or posted
+///     claimed -> claimed_suspended         the agent commits after it was claimed
 ///     claimed* -> woken | granted | closed the waker publishes
+///     claimed -> arming, claimed_suspended -> parked | suspended    the waker redirects it (a new generation)
 ///     arming | parked | suspended -> timed_out | stopped | cancelled | victim    a canceller wins
 ///     any result -> arming | idle          the agent retries or is done
 enum class phase : std::uint8_t {

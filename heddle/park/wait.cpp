@@ -16,6 +16,13 @@
 //       rearm() looks at it after the new attempt has become claimable (E5).
 //   I7  Once set, the alarm for a task that has been claimed rings until the wake has been published, and is silent
 //       before the task's next attempt begins.
+//   I8  Whoever has claimed a wait may redirect it instead of publishing: readdress makes it a wait for something else,
+//       and redirect lets it be claimed again, in a new generation, while the waiter sleeps on. Neither its deadline nor
+//       its stop ends it any more: cancellers that name a generation miss it (I2), the others see `redirected`.
+//   I9  A waiter that does not sleep is not woken: publish knows by claimed_suspended. So a thread that finds itself
+//       claimed says so before it sleeps, as a task does.
+//   I10 An agent whose slot is in a wait already (a user's unlock() that waits, called by a condition that has begun to)
+//       waits in a slot of its own for the time being, as the same holder.
 // Edges.
 //   E1  publish/cancel: release on the claim -> acquire by park()/resume: what the waker wrote is seen by the waiter.
 //   E2  begin_wait: release on the claim (arming) -> acquire by claim(): the node's fields are seen by the waker.
@@ -24,8 +31,11 @@
 //       either the reader sees that the wait is over, or the agent sees the pin and waits for it.
 //   E5  A stop callback that ended nothing and rearm_wait both change the claim by a read-modify-write: either the
 //       callback's comes second, and sees the new attempt; or rearm sees the stop that was requested before it.
+//   E6  redirect: release on the claim -> acquire by the next claim, by cancel_current and by the waiter: whoever sees
+//       the new generation sees what readdress wrote. A reader is kept away from readdress by the pin, as from end_wait.
 // Progress and fairness. Lock-free but for the pin, whose holder reads a few words.
 // Cost. A wait that sleeps: begin, commit, one system call to sleep, one to be woken. A task: begin, commit, one post.
+//   A thread whose spinning is answered: begin, no system call on either side.
 // Rejected. Publishing the result in the claim itself, under the queue's lock: the waiter could leave and destroy the
 //   primitive while the waker still has its word to release.
 // Source. The two-step hand-over is the reserve-then-commit of cancellable queues; the pin is Dekker's flag protocol.
@@ -34,11 +44,13 @@
 #include <heddle/park/blocking_region.hpp>
 #include <heddle/park/internal/clock.hpp>
 #include <heddle/park/internal/diagnosis.hpp>
+#include <heddle/park/internal/long_wait.hpp>
 #include <heddle/park/internal/slot.hpp>
 #include <heddle/park/wait.hpp>
 #include <heddle/sys/compiler.hpp>
 #include <heddle/sys/futex.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 
@@ -57,19 +69,17 @@ bool is_result(phase p) noexcept { return p >= phase::woken; }
 
 void wake_thread(const slot& s) noexcept { sys::futex_wake(futex_half(s), 1); }
 
-}  // namespace
+// Afterwards nobody looks at what the wait is for.
+void unpin(slot& s) noexcept {
+  s.pinnable.store(false, std::memory_order_seq_cst);                     // E4
+  while (s.pins.load(std::memory_order_seq_cst) != 0) sys::spin_pause();  // E4
+}
 
-std::uint64_t begin_wait(slot& s, const resource& what, std::int64_t until_ns, std::source_location site,
-                         std::uint32_t blocked_thread) noexcept {
-  s.since_ns = sys::steady_now_ns();
+// Slot and record say what the wait is for; the record's sequence is odd.
+void show(slot& s, record& r, const resource& what, std::int64_t until_ns, std::uint64_t generation) noexcept {
   s.owner_word = what.owner;
   s.owner_shift = what.owner_shift;
   s.resource_address = what.address;
-  const std::uint64_t generation = generation_of(s.claim.load(std::memory_order_relaxed)) + 1;
-
-  record& r = record_at(s.index);
-  const std::uint32_t sequence = r.sequence.load(std::memory_order_relaxed);
-  r.sequence.store(sequence + 1, std::memory_order_relaxed);
   const std::uint32_t info = r.info.load(std::memory_order_relaxed) & 0xffU;
   r.info.store(info | static_cast<std::uint32_t>(what.kind) << 8 | (what.named ? 1U << 16 : 0U) |
                    (what.shared ? 1U << 17 : 0U) | (what.breakable ? 1U << 18 : 0U) |
@@ -78,12 +88,26 @@ std::uint64_t begin_wait(slot& s, const resource& what, std::int64_t until_ns, s
   r.generation.store(generation, std::memory_order_release);
   r.resource.store(reinterpret_cast<std::uint64_t>(what.address), std::memory_order_release);
   r.made.store(std::bit_cast<std::uint64_t>(what.made), std::memory_order_release);
-  r.site.store(std::bit_cast<std::uint64_t>(site), std::memory_order_release);
   r.since_ns.store(s.since_ns, std::memory_order_release);
   r.until_ns.store(until_ns, std::memory_order_release);
   r.owner.store(what.owner != nullptr ? what.owner->load(std::memory_order_relaxed) >> what.owner_shift : 0,
                 std::memory_order_release);
-  if (info != static_cast<std::uint32_t>(agent::kind::thread) + 1) {
+}
+
+}  // namespace
+
+std::uint64_t begin_wait(slot& s, const resource& what, std::int64_t until_ns, std::source_location site,
+                         std::uint32_t blocked_thread) noexcept {
+  s.since_ns = sys::steady_now_ns();
+  s.redirected.store(false, std::memory_order_relaxed);
+  const std::uint64_t generation = generation_of(s.claim.load(std::memory_order_relaxed)) + 1;
+
+  record& r = record_at(s.index);
+  const std::uint32_t sequence = r.sequence.load(std::memory_order_relaxed);
+  r.sequence.store(sequence + 1, std::memory_order_relaxed);
+  show(s, r, what, until_ns, generation);
+  r.site.store(std::bit_cast<std::uint64_t>(site), std::memory_order_release);
+  if ((r.info.load(std::memory_order_relaxed) & 0xffU) != static_cast<std::uint32_t>(agent::kind::thread) + 1) {
     r.thread.store(blocked_thread, std::memory_order_release);  // a thread's own never changes
   }
   r.sequence.store(sequence + 2, std::memory_order_release);
@@ -101,8 +125,7 @@ std::uint64_t rearm_wait(slot& s) noexcept {
 }
 
 void end_wait(slot& s) noexcept {
-  s.pinnable.store(false, std::memory_order_seq_cst);                     // E4
-  while (s.pins.load(std::memory_order_seq_cst) != 0) sys::spin_pause();  // E4
+  unpin(s);
   const std::uint64_t generation = generation_of(s.claim.load(std::memory_order_relaxed));
   s.claim.store(make_claim(generation, phase::idle), std::memory_order_relaxed);
   record& r = record_at(s.index);
@@ -112,23 +135,20 @@ void end_wait(slot& s) noexcept {
   r.sequence.store(sequence + 2, std::memory_order_release);
 }
 
-bool commit_parked(slot& s, std::uint64_t generation) noexcept {
-  std::uint64_t expected = make_claim(generation, phase::arming);
-  return s.claim.compare_exchange_strong(expected, make_claim(generation, phase::parked), std::memory_order_acq_rel,
-                                         std::memory_order_acquire);
-}
-
-bool commit_suspended(slot& s, std::uint64_t generation) noexcept {
-  std::uint64_t seen = make_claim(generation, phase::arming);
-  if (s.claim.compare_exchange_strong(seen, make_claim(generation, phase::suspended), std::memory_order_acq_rel,
+bool commit(slot& s, phase asleep) noexcept {
+  std::uint64_t seen = s.claim.load(std::memory_order_acquire);
+  for (;;) {
+    phase next{};
+    switch (phase_of(seen)) {
+      case phase::arming: next = asleep; break;
+      case phase::claimed: next = phase::claimed_suspended; break;  // I4, I9
+      default: return false;
+    }
+    if (s.claim.compare_exchange_weak(seen, make_claim(generation_of(seen), next), std::memory_order_acq_rel,
                                       std::memory_order_acquire)) {  // E3
-    return true;
+      return true;
+    }
   }
-  if (phase_of(seen) == phase::claimed) {
-    return s.claim.compare_exchange_strong(seen, make_claim(generation, phase::claimed_suspended),
-                                           std::memory_order_acq_rel, std::memory_order_acquire);  // E3, I4
-  }
-  return false;
 }
 
 bool claim(slot& s) noexcept {
@@ -136,8 +156,8 @@ bool claim(slot& s) noexcept {
   for (;;) {
     phase next{};
     switch (phase_of(seen)) {
-      case phase::arming:
-      case phase::parked: next = phase::claimed; break;
+      case phase::arming: next = phase::claimed; break;
+      case phase::parked:
       case phase::suspended: next = phase::claimed_suspended; break;
       default: return false;
     }
@@ -154,11 +174,35 @@ void publish(slot& s, phase result) noexcept {
   while (!s.claim.compare_exchange_weak(seen, make_claim(generation_of(seen), result), std::memory_order_acq_rel,
                                         std::memory_order_relaxed)) {  // E1, E3
   }
-  if (phase_of(seen) == phase::claimed_suspended) {
-    s.runs_on->post(*s.item);  // I4: the task is still suspended, so these fields are its own
-  } else if (is_thread) {
+  if (phase_of(seen) != phase::claimed_suspended) return;  // I4, I9
+  if (is_thread) {
     wake_thread(s);  // a stray wake, if the waiter has gone on meanwhile, is harmless
+  } else {
+    s.runs_on->post(*s.item);  // the task is still suspended, so these fields are its own
   }
+}
+
+void readdress(slot& s, const resource& what, std::int64_t now_ns) noexcept {
+  unpin(s);
+  s.since_ns = now_ns;
+  s.redirected.store(true, std::memory_order_relaxed);
+  record& r = record_at(s.index);
+  const std::uint32_t sequence = r.sequence.load(std::memory_order_relaxed);
+  r.sequence.store(sequence + 1, std::memory_order_relaxed);
+  show(s, r, what, never, generation_of(s.claim.load(std::memory_order_relaxed)) + 1);
+  r.sequence.store(sequence + 2, std::memory_order_release);
+  s.pinnable.store(true, std::memory_order_seq_cst);
+  tell_of_wait(what.kind);
+}
+
+void redirect(slot& s) noexcept {
+  const phase asleep = s.item == nullptr ? phase::parked : phase::suspended;
+  std::uint64_t seen = s.claim.load(std::memory_order_relaxed);
+  phase next{};
+  do {
+    next = phase_of(seen) == phase::claimed_suspended ? asleep : phase::arming;
+  } while (!s.claim.compare_exchange_weak(seen, make_claim(generation_of(seen) + 1, next), std::memory_order_acq_rel,
+                                          std::memory_order_relaxed));  // I8, E6
 }
 
 namespace {
@@ -218,7 +262,8 @@ bool cancel(slot& s, std::uint64_t generation, phase result) noexcept {
 
 bool cancel_current(slot& s, phase result) noexcept {
   for (;;) {
-    const std::uint64_t seen = s.claim.load(std::memory_order_acquire);
+    const std::uint64_t seen = s.claim.load(std::memory_order_acquire);  // E6
+    if (s.redirected.load(std::memory_order_relaxed)) return false;      // I8
     if (cancel_from(s, seen, result)) return true;
     if (generation_of(s.claim.fetch_add(0, std::memory_order_acq_rel)) == generation_of(seen)) return false;  // E5
   }
@@ -226,19 +271,37 @@ bool cancel_current(slot& s, phase result) noexcept {
 
 // --- threads ---
 
+namespace {
+
+slot& slot_to_wait_in() noexcept {
+  agent& self = current_agent();
+  slot& own = self.slot();
+  if (phase_of(own.claim.load(std::memory_order_relaxed)) == phase::idle) return own;
+  return take_slot(self.what(), self.name(), self.runs_on(), nullptr);  // I10
+}
+
+}  // namespace
+
 thread_wait::thread_wait(const resource& what, deadline until, std::source_location site) noexcept
-    : slot_{current_agent().slot()} {
+    : slot_{slot_to_wait_in()} {
   slot_.item = nullptr;
   set_runs_on(slot_, current_agent().runs_on());
   const bool is_task = current_agent().what() == agent::kind::task;
   generation_ = begin_wait(slot_, what, until.ns(), site, is_task ? sys::thread_id() : 0);
+  stack_due_ns_ = stack_is_due_at(slot_, what.kind);
 }
 
-thread_wait::~thread_wait() { end_wait(slot_); }
+thread_wait::~thread_wait() {
+  if (stack_kept_) drop_stack(slot_);
+  end_wait(slot_);
+  if (slot_.index != current_agent().id()) free_slot(slot_);  // I10
+}
 
 void thread_wait::rearm() noexcept { generation_ = rearm_wait(slot_); }
 
-phase thread_wait::park(deadline until, const std::stop_token& stop) noexcept {
+bool thread_wait::redirected() const noexcept { return slot_.redirected.load(std::memory_order_relaxed); }
+
+phase thread_wait::park(deadline until, const std::stop_token& stop, bool may_spin) noexcept {
   struct on_stop {
     slot* target;
     std::uint64_t generation;
@@ -247,16 +310,49 @@ phase thread_wait::park(deadline until, const std::stop_token& stop) noexcept {
   std::optional<std::stop_callback<on_stop>> watch;
   if (stop.stop_possible()) watch.emplace(stop, on_stop{&slot_, generation_});
 
-  (void)commit_parked(slot_, generation_);
+  if (may_spin && sys::allowed_cpus() > 1) spin(until);
+  (void)commit(slot_, phase::parked);
   for (;;) {
     const std::uint64_t seen = slot_.claim.load(std::memory_order_acquire);  // E1
     const phase now = phase_of(seen);
     if (is_result(now)) return now;
-    // A claimed wait is about to be published: its deadline no longer counts (I3).
-    const std::int64_t limit = now == phase::parked ? until.ns() : never;
-    const int rc = sys::futex_wait(futex_half(slot_), static_cast<std::uint32_t>(seen), limit);
-    if (rc == ETIMEDOUT) cancel(slot_, generation_, phase::timed_out);
+    // A claimed wait is about to be published, a redirected one waits for as long as it takes (I3, I8).
+    const bool limited = now == phase::parked && generation_of(seen) == generation_;
+    const std::int64_t end = limited ? until.ns() : never;
+    const std::int64_t limit = std::min(end, stack_due_ns_);
+    if (sys::futex_wait(futex_half(slot_), static_cast<std::uint32_t>(seen), limit) != ETIMEDOUT) continue;
+    if (stack_due_ns_ < end) {
+      keep_stack(slot_);
+      stack_due_ns_ = never;
+      stack_kept_ = true;
+    } else {
+      cancel(slot_, generation_, phase::timed_out);
+    }
   }
+}
+
+// Looks at the claim for a while: about what it takes to wake a thread on another core, so that two that answer each
+// other find each other awake again after one of them has slept. After n times in vain it lets 2^n - 1 waits pass
+// without: whoever would answer may share the core, and then spinning only keeps it from answering.
+void thread_wait::spin(deadline until) noexcept {
+  constexpr std::int64_t budget_ns = 50'000;
+  constexpr unsigned most_in_vain = 10;
+  if (slot_.spins_to_skip != 0) {
+    --slot_.spins_to_skip;
+    return;
+  }
+  const std::int64_t end = std::min(sys::steady_now_ns() + budget_ns, until.ns());
+  do {
+    for (int i = 0; i < 32; ++i) {
+      if (is_result(phase_of(slot_.claim.load(std::memory_order_relaxed)))) {
+        slot_.spins_in_vain = 0;
+        return;
+      }
+      sys::spin_pause();
+    }
+  } while (sys::steady_now_ns() < end);
+  if (slot_.spins_in_vain < most_in_vain) ++slot_.spins_in_vain;
+  slot_.spins_to_skip = static_cast<std::uint16_t>((1U << slot_.spins_in_vain) - 1);
 }
 
 // --- tasks ---
@@ -328,6 +424,7 @@ void task_wait::recheck_at(deadline when) noexcept {
 void task_wait::rearm() noexcept {
   clock_clear(slot_->alarm);
   silence(*slot_);
+  if (slot_->redirected.load(std::memory_order_relaxed)) forget_limits();
   generation_ = rearm_wait(*slot_);
   if (stop_.stop_requested()) cancel(*slot_, generation_, phase::stopped);                                 // I6
   if (observes_context_ && context_stop_.stop_requested()) cancel(*slot_, generation_, phase::cancelled);  // I6
@@ -336,20 +433,26 @@ void task_wait::rearm() noexcept {
 
 void task_wait::wait_instead_for(const resource& what) noexcept {
   finish();
+  forget_limits();
   what_ = what;
-  until_ = deadline::never();
   slot_->item = this;
   generation_ = begin_wait(*slot_, what_, until_.ns(), site_, 0);
+  armed_ = true;
+}
+
+void task_wait::forget_limits() noexcept {
+  own_watch_.reset();
+  context_watch_.reset();
+  until_ = deadline::never();
   observes_context_ = false;
   stop_ = {};
-  armed_ = true;
 }
 
 // Returns what to run next on this thread. Never touches the frame once a commit has succeeded (I5).
 std::coroutine_handle<> task_wait::commit_or_continue() noexcept {
   for (;;) {
     slot& s = *slot_;
-    if (commit_suspended(s, generation_)) return std::noop_coroutine();
+    if (commit(s, phase::suspended)) return std::noop_coroutine();
     const step next_step = claimed(phase_of(s.claim.load(std::memory_order_acquire)));  // E1
     if (next_step == step::wait) continue;
     finish();

@@ -55,19 +55,32 @@ class thread_wait {
   [[nodiscard]] slot& node() noexcept { return slot_; }
 
   /// Sleeps until the wait is claimed and published, `until` has come (timed_out), or `stop` fires (stopped).
+  /// @param may_spin whether it may look for a while before it sleeps: for waits that are often answered at once, while
+  ///   nobody else waits there. At most 50 microseconds, ever more seldom while it is in vain, and never when the process
+  ///   may use one CPU only.
   /// @return a result phase: woken, granted, closed, timed_out, stopped or victim.
   /// - The waker's result is returned. [test: wait.a_thread_is_woken_with_the_result_of_its_waker]
   /// - What the waker did before is seen. [test: wait.what_its_waker_did_is_seen]
   /// - The deadline ends it, and not early. [test: wait.a_deadline_ends_it_and_not_early]
   /// - The stop ends it. [test: wait.a_stop_ends_it]
-  [[nodiscard]] phase park(deadline until, const std::stop_token& stop) noexcept;
+  /// - One that has been redirected is not ended by deadline or stop.
+  ///   [test: redirect.neither_deadline_nor_stop_ends_it_afterwards]
+  [[nodiscard]] phase park(deadline until, const std::stop_token& stop, bool may_spin = false) noexcept;
+
+  /// Whether its waker has made it a wait for something else, in another queue (see redirect() in internal/slot.hpp).
+  /// Deadline and stop have not counted from then on.
+  [[nodiscard]] bool redirected() const noexcept;
 
   /// The next attempt. The node must not be claimed by anybody (it has just got a result).
   void rearm() noexcept;
 
  private:
+  void spin(deadline until) noexcept;
+
   slot& slot_;
   std::uint64_t generation_;
+  std::int64_t stack_due_ns_;  // see internal/long_wait.hpp
+  bool stack_kept_{false};
 };
 
 /// A wait of a task: the base of every awaiter in heddle.
@@ -127,7 +140,8 @@ class task_wait : private work_item {
   [[nodiscard]] heddle::agent& waiting_agent() noexcept { return *agent_; }
   [[nodiscard]] deadline until() const noexcept { return until_; }
 
-  /// The next attempt of the same wait; the node must not be claimed by anybody (it has just got a result).
+  /// The next attempt of the same wait; the node must not be claimed by anybody (it has just got a result). If it was
+  /// redirected, no deadline and no stop counts any more.
   void rearm() noexcept;
 
   /// From a claim on: waits for something else next, without a deadline and whatever is stopped. The node must not
@@ -166,6 +180,7 @@ class task_wait : private work_item {
                                 unwinder unwind) noexcept;
   std::coroutine_handle<> commit_or_continue() noexcept;
   void set_alarm(deadline recheck) noexcept;
+  void forget_limits() noexcept;
   void finish() noexcept;
   static void resume_item(work_item* item) noexcept;
 

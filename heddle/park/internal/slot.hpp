@@ -16,7 +16,8 @@ namespace heddle::park {
 /// is needed to understand it. All fields are atomics under a sequence count: the agent makes `sequence` odd, writes
 /// with release order, makes it even; a reader that sees an odd or changed count tries again.
 ///
-/// Who may write: the slot's agent, and whoever takes or frees the slot while it has no agent.
+/// Who may write: the slot's agent; while the wait is claimed, whoever has claimed it; and whoever takes or frees the slot
+/// while it has no agent.
 struct record {
   std::atomic<std::uint32_t> sequence;
   /// Bits 0-7 agent kind + 1 (0: no agent), 8-15 resource kind, 16 named, 17 shared, 18 breakable (see
@@ -62,6 +63,9 @@ struct alignas(64) slot {
   const std::atomic<std::uint32_t>* owner_word;
   const void* resource_address;
   std::uint8_t owner_shift;
+  std::atomic<bool> redirected;  ///< this wait, by its waker: see redirect()
+  std::uint8_t spins_in_vain;    ///< the agent's own: how often in a row its spinning was not answered
+  std::uint16_t spins_to_skip;   ///< the agent's own: how many waits it does not spin before it tries again
 
   const void* awaited_by;  ///< see agent::is_awaited_by(); written while the slot has no wait
 
@@ -114,16 +118,26 @@ std::uint64_t rearm_wait(slot& s) noexcept;
 /// Ends the wait: nobody can pin it any more, the phase is `idle`.
 void end_wait(slot& s) noexcept;
 
-/// `arming` -> `parked` or `suspended`. False: the wait has been claimed meanwhile (and, for a task, published).
-[[nodiscard]] bool commit_parked(slot& s, std::uint64_t generation) noexcept;
-[[nodiscard]] bool commit_suspended(slot& s, std::uint64_t generation) noexcept;
+/// The agent is about to sleep: `arming` -> `asleep`, which is `parked` or `suspended`, or `claimed` ->
+/// `claimed_suspended`. False: the wait has its result.
+[[nodiscard]] bool commit(slot& s, phase asleep) noexcept;
 
 /// First half of ending another's wait: afterwards no timeout, stop or other waker can end it. Only the one for whom
-/// this returns true may, and must, call publish(). Call it while the node cannot leave (under its queue's lock).
+/// this returns true may, and must, call publish(), or readdress() and redirect(). Call it while the node cannot leave
+/// (under its queue's lock).
 [[nodiscard]] bool claim(slot& s) noexcept;
 
 /// Second half: tells the waiter `result` and wakes it. The waiter may be gone as soon as this begins to return.
 void publish(slot& s, phase result) noexcept;
+
+/// Instead of publish(), in two steps; the waiter sleeps on. First the wait is shown as one for `what` since `now_ns`,
+/// without a limit. Under no lock: it may have to wait for a reader (see pin).
+void readdress(slot& s, const resource& what, std::int64_t now_ns) noexcept;
+
+/// Then it may be claimed again, in a new generation; under the lock of the queue in which the node stands now. Neither
+/// its deadline nor its stop ends it any more. A thread gets its result from thread_wait::park(), a task in
+/// task_wait::claimed(); both call rearm() before another attempt.
+void redirect(slot& s) noexcept;
 
 /// Between claim() and publish(woken) of a task: if it has not acted on the wake by `by_ns` (its executor is busy),
 /// `overdue` is called on the clock thread, with the wait pinned; not before the wake has been published. At most once

@@ -108,7 +108,12 @@ class turnstile {
     if (until.has_passed()) return std::unexpected{wait_error::timeout};
     park::thread_wait wait{what, until, site};
     wait.node().amount = amount;
-    attempt how = attempt::newcomer;
+    return take_on(wait, attempt::newcomer, until, stop);
+  }
+
+  /// The rest of take(), for a wait that has begun; the node's amount is set.
+  std::expected<void, wait_error> take_on(park::thread_wait& wait, attempt how, deadline until,
+                                          const std::stop_token& stop) const noexcept {
     deadline recheck;
     for (;;) {
       if (take_or_enqueue(wait.node(), how, recheck)) return {};
@@ -198,6 +203,36 @@ class turnstile {
     return !waits;
   }
 
+  /// Lets waiters that were claimed in another queue and readdressed to this object queue up as newcomers, without waking
+  /// them; then the oldest is woken if it could go now and nobody else is on the way. Their amounts are set.
+  /// @param chain the first one's index, which leads to the others through slot::next; the last one's is 0.
+  /// The object may be gone when this returns: the last access is to unlock the queue, with the chosen one still claimed.
+  void adopt(std::uint32_t chain) const noexcept {
+    park::slot* woken = nullptr;
+    bool others_wait = false;
+    {
+      park::queue_guard guard{queue_};
+      std::uint32_t seen = word_.load(std::memory_order_relaxed);
+      std::uint32_t next = 0;
+      do {
+        next = (seen | waiters_bit) & ~looked_bit;                     // I2, I6
+        if ((seen & in_flight_task_bit) != 0) next &= ~in_flight_bit;  // I4
+      } while (!word_.compare_exchange_weak(seen, next, std::memory_order_acquire, std::memory_order_relaxed));
+      while (chain != 0) {
+        park::slot& node = park::slot_at(chain);
+        chain = node.next;
+        guard.push_back(node);
+        park::redirect(node);
+      }
+      // Else somebody will give, and sees that they wait; or somebody is on the way, who takes and gives (I2).
+      if (std::uint32_t after = 0; unattended(next) && Rule::take(next >> value_shift, guard.first()->amount, after)) {
+        woken = choose(guard, [](std::uint32_t value) { return value; }, 0);
+        others_wait = unattended(word_.load(std::memory_order_relaxed));
+      }
+    }
+    tell(woken, others_wait);
+  }
+
   /// Takes a node that gave up out of the queue. If what it was starving for is free, the next one is woken.
   void leave(park::slot& node) const noexcept {
     {
@@ -217,9 +252,7 @@ class turnstile {
       woken = choose(guard, [](std::uint32_t value) { return value; }, 0);
       others_wait = unattended(word_.load(std::memory_order_relaxed));
     }
-    if (woken == nullptr) return;
-    if (others_wait) watch(*woken);  // I4
-    park::publish(*woken, park::phase::woken);
+    tell(woken, others_wait);
   }
 
   /// Looks at the word for a bounded time while nobody is parked here; true: taken.
@@ -247,6 +280,12 @@ class turnstile {
 
   // Whether somebody waits and no thread is on the way that will look after them.
   static bool unattended(std::uint32_t seen) noexcept { return (seen & (waiters_bit | in_flight_bit)) == waiters_bit; }
+
+  static void tell(park::slot* woken, bool others_wait) noexcept {
+    if (woken == nullptr) return;
+    if (others_wait) watch(*woken);  // I4
+    park::publish(*woken, park::phase::woken);
+  }
 
   // If the claimed waiter is a task that its executor does not get to, the next one is woken (I4).
   static void watch(park::slot& claimed) noexcept {
