@@ -89,6 +89,8 @@ endfunction()
 
 # heddle_test(<target> LABEL <label>... SOURCES <file>... [LIBS <library>...] [TIMEOUT <seconds>])
 #
+# A test during which a deadlock is reported fails, unless it says that it makes one (tests/support/no_deadlocks.hpp).
+#
 # A GoogleTest executable whose tests are listed when CTest runs, not when it is built. CTest's names are GoogleTest's,
 # after `asan:` or `tsan:` in those builds, so that one summary can tell them apart.
 function(heddle_test target)
@@ -99,6 +101,11 @@ function(heddle_test target)
   find_package(GTest REQUIRED)
   add_executable(${target} ${arg_SOURCES})
   target_link_libraries(${target} PRIVATE ${arg_LIBS} GTest::gmock GTest::gtest_main)
+  # What stands below watch has no waits to report.
+  if(NOT "heddle::base" IN_LIST arg_LIBS AND NOT "heddle::sys" IN_LIST arg_LIBS)
+    target_sources(${target} PRIVATE "${PROJECT_SOURCE_DIR}/tests/support/no_deadlocks.cpp")
+    target_link_libraries(${target} PRIVATE heddle::watch)
+  endif()
   gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_PREFIX "${HEDDLE_TEST_PREFIX}"
                        PROPERTIES TIMEOUT ${arg_TIMEOUT} ENVIRONMENT UBSAN_OPTIONS=print_stacktrace=1)
   # gtest_discover_tests cannot hand on a property that is a list.

@@ -8,6 +8,7 @@
 #include <heddle/watch/report.hpp>
 #include <heddle/watch/settings.hpp>
 #include <tests/support/misuse.hpp>
+#include <tests/support/no_deadlocks.hpp>
 #include <tests/support/tasks.hpp>
 #include <tests/support/waiting.hpp>
 
@@ -53,6 +54,7 @@ class collector {
   }
 
  private:
+  test::makes_deadlocks deliberate_;
   mutable std::mutex lock_;
   std::vector<watch::report> found_;  // under lock_
   watch::subscription subscription_ = watch::on_report([this](const watch::report& each) {

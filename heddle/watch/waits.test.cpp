@@ -1,6 +1,7 @@
 #include <heddle/sync/mutex.hpp>
 #include <heddle/task/sync_wait.hpp>
 #include <heddle/watch/waits.hpp>
+#include <tests/support/no_deadlocks.hpp>
 
 #include <gtest/gtest.h>
 
@@ -71,6 +72,7 @@ TEST(watch, a_chain_is_not_a_deadlock) {
 }
 
 TEST(watch, finds_a_deadlock_between_a_thread_and_a_task) {
+  const test::makes_deadlocks deliberate;
   mutex left{"left"};
   mutex right{"right"};
   std::stop_source break_it;

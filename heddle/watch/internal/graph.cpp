@@ -4,7 +4,7 @@
 //   reader to leave, a scope every child to end) or by "or" (a task that is ready needs one of the threads of its executor).
 // Invariants.
 //   I1  An agent goes on if nothing is known to keep it: it does not wait, or waits for something that anybody might
-//       bring about (a condition, permits, a message, the outside world).
+//       bring about (a condition, permits, a message, a lease, the outside world).
 //   I2  Else it goes on only if all, or for "or" one, of those it needs go on. Who does not, never will, unless a
 //       deadline ends a wait: the least fixed point.
 //   I3  Whoever does not go on needs another who does not; so following such needs always ends in a circle.
@@ -90,6 +90,7 @@ void graph::find_executor_need(node& n) {
 void graph::find_holders(node& n) {
   const park::agent_view& view = *n.view;
   const void* wanted = view.wait.resource;
+  if (view.wait.waits_for == resource_kind::lease) return;  // whoever has a lease may be another than who took it
   if (view.wait.holder != 0) {
     const auto holder = by_agent_.find(view.wait.holder);
     const relation why = view.wait.waits_for == resource_kind::future ? relation::ends : relation::holds;
