@@ -18,6 +18,7 @@
 #include <heddle/park/internal/clock.hpp>
 #include <heddle/park/internal/current.hpp>
 #include <heddle/park/internal/diagnosis.hpp>
+#include <heddle/park/internal/long_wait.hpp>
 #include <heddle/park/internal/slot.hpp>
 #include <heddle/sys/futex.hpp>
 #include <heddle/sys/memory.hpp>
@@ -62,6 +63,7 @@ void make_tables_once() noexcept {
     slots = static_cast<slot*>(sys::reserve_private(sizeof(slot) * max_slots));
     records = make_record_file();
     holds = holds_behind(records);
+    reserve_stacks();
     watch_for_exit();
     sys::at_fork([]() { clock_before_fork(); }, []() { clock_after_fork(false); }, []() { after_fork_in_child(); });
     return true;

@@ -9,9 +9,14 @@
 #include <mutex>
 #include <source_location>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include <heddle/park/internal/long_wait.hpp>
+#include <heddle/park/internal/picture.hpp>
+#include <heddle/sync/semaphore.hpp>
 #include <heddle/sys/code.hpp>
+#include <tests/support/waiting.hpp>
 
 namespace heddle {
 namespace {
@@ -106,6 +111,27 @@ TEST(symbols, of_a_stack_are_the_users_functions) {
     EXPECT_EQ(each.find("std_function.h"), std::string::npos) << each;
     EXPECT_EQ(each.find("libc.so"), std::string::npos) << each;
   }
+}
+
+[[gnu::noinline]] void waits_for_long(semaphore& s) {
+  const auto permit = s.acquire();
+  ++calls;
+}
+
+TEST(symbols, of_a_thread_that_has_waited_for_long_name_where_it_waits) {
+  semaphore none{0};
+  const std::jthread waiter{[&] { waits_for_long(none); }};
+  std::vector<std::string> stack;
+  ASSERT_TRUE(test::eventually([&] {
+    for (const park::agent_view& view : park::picture::take().agents) {
+      if (!view.waits || view.wait.resource != &none) continue;
+      stack = places_of(park::stack_of(view.wait.agent, view.generation));
+    }
+    return !stack.empty();
+  }));
+  EXPECT_TRUE(stack[0].ends_with("(waits_for_long)")) << stack[0];
+  EXPECT_TRUE(stack[0].starts_with("heddle/watch/internal/symbols.test.cpp:")) << stack[0];
+  none.release();
 }
 
 TEST(symbols, are_shortened) {
