@@ -9,4 +9,11 @@ foreign_wait::foreign_wait(const resource& what, deadline until, std::source_loc
   (void)commit(wait_.node(), phase::parked);
 }
 
+void foreign_wait::pause(deadline until) noexcept {
+  wait_.rearm();
+  (void)wait_.park(until, {});
+  wait_.rearm();
+  (void)commit(wait_.node(), phase::parked);
+}
+
 }  // namespace heddle::park

@@ -19,6 +19,10 @@ class [[nodiscard]] foreign_wait {
   /// @param until only shown: when the wait will end by itself.
   foreign_wait(const resource& what, deadline until, std::source_location site) noexcept;
 
+  /// Sleeps here until then, for a wait that has to ask elsewhere again and again. It stays the same wait.
+  /// - It keeps its age. [test: foreign_wait.keeps_its_age_over_a_pause]
+  void pause(deadline until) noexcept;
+
  private:
   thread_wait wait_;
 };

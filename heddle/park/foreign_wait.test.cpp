@@ -23,5 +23,19 @@ TEST(foreign_wait, is_seen_while_it_lives) {
   EXPECT_TRUE(test::waits_for(&elsewhere).empty());
 }
 
+TEST(foreign_wait, keeps_its_age_over_a_pause) {
+  const int elsewhere = 0;
+  const resource what = resource::of(resource_kind::mutex, &elsewhere, "elsewhere");
+  foreign_wait shown{what, {}, std::source_location::current()};
+  const auto before = test::waits_for(&elsewhere);
+  const deadline until = deadline::after(std::chrono::milliseconds{1});
+  shown.pause(until);
+  EXPECT_TRUE(until.has_passed());
+  const auto after = test::waits_for(&elsewhere);
+  ASSERT_EQ(before.size(), 1U);
+  ASSERT_EQ(after.size(), 1U);
+  EXPECT_EQ(before.front().since, after.front().since);
+}
+
 }  // namespace
 }  // namespace heddle::park
