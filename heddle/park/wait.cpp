@@ -35,7 +35,8 @@
 //       the new generation sees what readdress wrote. A reader is kept away from readdress by the pin, as from end_wait.
 // Progress and fairness. Lock-free but for the pin, whose holder reads a few words.
 // Cost. A wait that sleeps: begin, commit, one system call to sleep, one to be woken. A task: begin, commit, one post.
-//   A thread whose spinning is answered: begin, no system call on either side.
+//   A thread whose spinning is answered: begin, no system call on either side. A thread that has slept for 5 ms: one
+//   wake more, in which it notes down its stack (internal/long_wait.cpp).
 // Rejected. Publishing the result in the claim itself, under the queue's lock: the waiter could leave and destroy the
 //   primitive while the waker still has its word to release.
 // Source. The two-step hand-over is the reserve-then-commit of cancellable queues; the pin is Dekker's flag protocol.

@@ -63,6 +63,10 @@ class thread_wait {
   /// - What the waker did before is seen. [test: wait.what_its_waker_did_is_seen]
   /// - The deadline ends it, and not early. [test: wait.a_deadline_ends_it_and_not_early]
   /// - The stop ends it. [test: wait.a_stop_ends_it]
+  /// - After 5 ms, if waits are diagnosed and this one is telling, it wakes once to note down its stack for reports
+  ///   (internal/long_wait.hpp), and never again. [test: long_wait.keeps_its_stack_and_ends_as_any_other,
+  ///   long_wait.wakes_no_more_once_its_stack_is_kept, long_wait.keeps_nothing_while_nothing_is_diagnosed,
+  ///   long_wait.one_with_an_earlier_deadline_keeps_none]
   /// - One that has been redirected is not ended by deadline or stop.
   ///   [test: redirect.neither_deadline_nor_stop_ends_it_afterwards]
   [[nodiscard]] phase park(deadline until, const std::stop_token& stop, bool may_spin = false) noexcept;

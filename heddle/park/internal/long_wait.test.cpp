@@ -75,7 +75,7 @@ class waiter {
     EXPECT_TRUE(std::getline(counts, line)) << "the kernel does not count how often a thread runs";
     return line;
   }
-  // Once it has gone to sleep (again).
+  // Once it has come to rest.
   [[nodiscard]] std::string runs_at_rest() const {
     std::string before;
     EXPECT_TRUE(eventually([&] {
