@@ -64,8 +64,8 @@ class agent {
       holds_another();
     }
   }
-  /// It gives the lock back.
-  void no_longer_holds(const void* lock) noexcept { holds_->remove(lock); }
+  /// It gives the lock back. False when it is certain that it did not hold it.
+  bool no_longer_holds(const void* lock) noexcept { return holds_->remove(lock); }
 
   /// For a task: what waits for its end, as the address of that wait's resource; null if nothing does. To be said before
   /// it first runs.

@@ -2,15 +2,16 @@
 
 namespace heddle::park {
 
-void hold_list::remove_slow(const void* lock) noexcept {
+bool hold_list::remove_slow(const void* lock) noexcept {
   const std::uint64_t now = state_.load(std::memory_order_relaxed);
   const std::uint32_t n = listed(now);
   std::uint32_t at = n;
   while (at != 0 && entries_[at - 1].lock.load(std::memory_order_relaxed) != reinterpret_cast<std::uint64_t>(lock))
     --at;
   if (at == 0) {
-    if (unlisted(now) != 0) state_.store(now + next_version - one_unlisted, std::memory_order_release);
-    return;
+    if (unlisted(now) == 0) return false;
+    state_.store(now + next_version - one_unlisted, std::memory_order_release);
+    return true;
   }
   state_.store(now + odd, std::memory_order_release);  // I1
   for (; at < n; ++at) {
@@ -19,6 +20,7 @@ void hold_list::remove_slow(const void* lock) noexcept {
           next.taken_at.load(std::memory_order_relaxed));
   }
   state_.store(now + next_version - 1, std::memory_order_release);  // E1
+  return true;
 }
 
 hold hold_list::at(std::uint32_t position) const noexcept {

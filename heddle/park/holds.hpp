@@ -92,16 +92,17 @@ class alignas(64) hold_list {
   }
 
   /// Takes a lock out; by the agent only.
+  /// @return false when it is certain that it was not in there.
   /// - In any order. [test: holds.are_given_back_in_any_order]
-  void remove(const void* lock) noexcept {
+  bool remove(const void* lock) noexcept {
     const std::uint64_t now = state_.load(std::memory_order_relaxed);
     const std::uint32_t n = listed(now);
     if (n != 0 && entries_[n - 1].lock.load(std::memory_order_relaxed) == reinterpret_cast<std::uint64_t>(lock))
         [[likely]] {
       state_.store(now + next_version - 1, std::memory_order_release);  // E1
-      return;
+      return true;
     }
-    remove_slow(lock);
+    return remove_slow(lock);
   }
 
   /// Copies the listed locks, oldest first, into `out` (room for `capacity`); by any thread.
@@ -143,7 +144,7 @@ class alignas(64) hold_list {
     entries_[at].how.store(how, std::memory_order_release);
     entries_[at].taken_at.store(taken_at, std::memory_order_release);
   }
-  void remove_slow(const void* lock) noexcept;
+  bool remove_slow(const void* lock) noexcept;
 
   std::atomic<std::uint64_t> state_;
   std::atomic<std::uint64_t> tenure_;
