@@ -48,10 +48,26 @@ constinit hold_list* holds = nullptr;
 
 hold_list* holds_behind(record* table) noexcept { return reinterpret_cast<hold_list*>(table + max_slots); }
 
+file_head& head_of(record* table) noexcept { return *reinterpret_cast<file_head*>(table); }
+
 record* make_record_file() noexcept {
-  const sys::shared_mapping file = sys::map_memory_file("heddle-agents", record_file_size);
+  const sys::shared_mapping file = sys::map_memory_file(record_file_name, record_file_size);
   record_descriptor.store(file.descriptor, std::memory_order_release);
-  return static_cast<record*>(file.address);
+  auto* const table = static_cast<record*>(file.address);
+  file_head& head = head_of(table);
+  head.written_in.store(file_head::version, std::memory_order_relaxed);
+  head.records.store(max_slots, std::memory_order_relaxed);
+  head.end.store(slots_in_use_end(), std::memory_order_relaxed);
+  head.is.store(file_head::magic, std::memory_order_release);
+  return table;
+}
+
+// Others know that an index is in use before its record says whose it is.
+void tell_of_index(std::uint32_t index) noexcept {
+  std::atomic<std::uint32_t>& end = head_of(records).end;
+  std::uint32_t seen = end.load(std::memory_order_relaxed);
+  while (seen <= index && !end.compare_exchange_weak(seen, index + 1, std::memory_order_release)) {
+  }
 }
 
 void after_fork_in_child() noexcept;
@@ -133,6 +149,7 @@ slot& take_slot(agent::kind kind, const char* name, executor* runs_on, const voi
   if (index == 0) {
     index = next_unused.fetch_add(1, std::memory_order_acq_rel);
     if (index >= max_slots) fatal("more than 16 million agents hold or wait at once");
+    tell_of_index(index);
   }
   slot& s = slots[index];
   s.index = index;

@@ -1,11 +1,11 @@
 #include <heddle/park/internal/picture.hpp>
 #include <heddle/park/internal/place.hpp>
+#include <heddle/park/internal/record_view.hpp>
 #include <heddle/park/internal/slot.hpp>
 #include <heddle/park/snapshot.hpp>
 
 #include <bit>
 #include <cstring>
-#include <limits>
 #include <source_location>
 #include <string_view>
 
@@ -15,8 +15,6 @@ namespace {
 constexpr int attempts = 8;
 
 enum class reading : std::uint8_t { no_agent, read, torn };
-
-using clock = std::chrono::steady_clock;
 
 void read_holds(std::uint32_t index, agent_view& out) {
   hold now[hold_list::capacity];
@@ -31,59 +29,36 @@ reading read(std::uint32_t index, agent_view& out) {
   record& r = record_at(index);
   slot& s = slot_at(index);
   for (int i = 0; i < attempts; ++i) {
-    const std::uint32_t before = r.sequence.load(std::memory_order_acquire);
-    if ((before & 1U) != 0) continue;
-    const std::uint32_t info = r.info.load(std::memory_order_acquire);
-    const std::uint64_t generation = r.generation.load(std::memory_order_acquire);
-    const std::uint64_t address = r.resource.load(std::memory_order_acquire);
-    const std::uint64_t made = r.made.load(std::memory_order_acquire);
-    const std::uint64_t site = r.site.load(std::memory_order_acquire);
-    const std::int64_t since = r.since_ns.load(std::memory_order_acquire);
-    const std::int64_t until = r.until_ns.load(std::memory_order_acquire);
-    const std::uint32_t thread = r.thread.load(std::memory_order_acquire);
-    std::uint64_t name[7] = {};
-    for (unsigned w = 0; w < 6; ++w) name[w] = r.name[w].load(std::memory_order_acquire);
-    if (r.sequence.load(std::memory_order_relaxed) != before) continue;
-    if ((info & 0xffU) == 0) return reading::no_agent;
+    record_view seen;
+    if (!read_record(r, seen)) continue;
+    if (!seen.is_agent()) return reading::no_agent;
 
     wait_info& wait = out.wait;
-    wait.agent = index;
-    wait.kind = static_cast<agent::kind>((info & 0xffU) - 1);
-    wait.name = std::string{reinterpret_cast<const char*>(name)};
-    wait.thread = thread;
+    seen.tell(index, wait);
     out.runs_on = std::atomic_ref{s.runs_on}.load(std::memory_order_relaxed);
     out.awaited_by = std::atomic_ref{s.awaited_by}.load(std::memory_order_relaxed);
-    out.waits = address != 0;
+    out.waits = seen.waits();
     if (!out.waits) {
       read_holds(index, out);
-      if (r.sequence.load(std::memory_order_acquire) != before) continue;
+      if (r.sequence.load(std::memory_order_acquire) != seen.sequence) continue;
       return reading::read;
     }
 
-    out.generation = generation;
-    out.breakable = (info >> 18U & 1U) != 0;
-    out.replaced = (info >> 19U & 1U) != 0;
-    wait.waits_for = static_cast<resource_kind>(info >> 8U & 0xffU);
-    wait.shared = (info >> 17U & 1U) != 0;
-    wait.resource = reinterpret_cast<const void*>(address);
-    const bool named = (info >> 16U & 1U) != 0;
+    out.generation = seen.generation;
+    out.breakable = seen.breakable();
+    out.replaced = seen.replaced();
     char resource_name[128];
     std::size_t resource_name_size = 0;
-    wait.site = place_text(std::bit_cast<std::source_location>(site));
-    wait.since = clock::time_point{std::chrono::nanoseconds{since}};
-    wait.until.reset();
-    if (until != std::numeric_limits<std::int64_t>::max()) {
-      wait.until = clock::time_point{std::chrono::nanoseconds{until}};
-    }
+    wait.site = place_text(std::bit_cast<std::source_location>(seen.site));
     wait.holder = 0;
     {
       const pin pinned{s};
-      if (!pinned.holds() || r.generation.load(std::memory_order_acquire) != generation ||
-          r.sequence.load(std::memory_order_acquire) != before) {
+      if (!pinned.holds() || r.generation.load(std::memory_order_acquire) != seen.generation ||
+          r.sequence.load(std::memory_order_acquire) != seen.sequence) {
         continue;
       }
-      if (named) {
-        const char* text = std::bit_cast<const char*>(made);
+      if (seen.named()) {
+        const char* text = std::bit_cast<const char*>(seen.made);
         resource_name_size = ::strnlen(text, sizeof resource_name);
         std::memcpy(resource_name, text, resource_name_size);
       }
@@ -96,8 +71,8 @@ reading read(std::uint32_t index, agent_view& out) {
       }
       read_holds(index, out);
     }
-    wait.resource_name =
-        named ? std::string{resource_name, resource_name_size} : place_text(std::bit_cast<std::source_location>(made));
+    wait.resource_name = seen.named() ? std::string{resource_name, resource_name_size}
+                                      : place_text(std::bit_cast<std::source_location>(seen.made));
     return reading::read;
   }
   return reading::torn;

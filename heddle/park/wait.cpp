@@ -93,6 +93,8 @@ void show(slot& s, record& r, const resource& what, std::int64_t until_ns, std::
   r.until_ns.store(until_ns, std::memory_order_release);
   r.owner.store(what.owner != nullptr ? what.owner->load(std::memory_order_relaxed) >> what.owner_shift : 0,
                 std::memory_order_release);
+  r.owner_word.store(reinterpret_cast<std::uint64_t>(what.owner) | std::uint64_t{what.owner_shift} << 56U,
+                     std::memory_order_release);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <heddle/base/fatal.hpp>
 #include <heddle/sys/memory.hpp>
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -13,9 +14,13 @@ void* reserve_private(std::size_t bytes) noexcept {
 }
 
 shared_mapping map_memory_file(const char* name, std::size_t bytes) noexcept {
-  const int descriptor = memfd_create(name, MFD_CLOEXEC);
+  const int descriptor = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (descriptor < 0) fatal("memfd_create failed: the table of agents needs a memory file");
   if (ftruncate(descriptor, static_cast<off_t>(bytes)) != 0) fatal("the system refuses to size the table of agents");
+  // A reader in another process need not fear that a page goes under its eyes.
+  if (fcntl(descriptor, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+    fatal("the system refuses to seal the table of agents");
+  }
   void* address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
   if (address == MAP_FAILED) fatal("the system refuses to map the table of agents");
   return {address, descriptor};

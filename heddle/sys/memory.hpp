@@ -14,7 +14,8 @@ struct shared_mapping {
   int descriptor;
 };
 
-/// Makes a sparse memory file of `bytes` called `name` and maps it. Fatal when the system refuses.
+/// Makes a sparse memory file of `bytes` called `name`, whose size never changes, and maps it. Fatal when the system
+/// refuses.
 [[nodiscard]] shared_mapping map_memory_file(const char* name, std::size_t bytes) noexcept;
 
 /// Moves a mapping of `bytes` from `from` to `to`, in place of the mapping that is there. Fatal when the system refuses.

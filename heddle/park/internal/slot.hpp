@@ -32,6 +32,9 @@ struct record {
   std::atomic<std::uint32_t> thread;  ///< the kernel's thread id: the thread itself, or the one a task blocks; else 0
   std::atomic<std::uint32_t> owner;   ///< the holder's id when the wait began
   std::atomic<std::uint64_t> name[6];
+  /// Where the holder's id stands now: its address in the owning process, and in bits 56-63 how far it is shifted there;
+  /// 0: nowhere.
+  std::atomic<std::uint64_t> owner_word;
 };
 static_assert(sizeof(record) <= 128);
 
@@ -89,6 +92,21 @@ inline void set_runs_on(slot& s, executor* where) noexcept {
 
 /// One more than the largest index ever taken.
 [[nodiscard]] std::uint32_t slots_in_use_end() noexcept;
+
+/// What stands in the place of record 0, which is nobody's: what this file is, for other processes.
+struct file_head {
+  static constexpr std::uint64_t magic = 0x656c'6464'6568;  ///< "heddle"
+  static constexpr std::uint32_t version = 1;               ///< grows with every change of record or hold_list
+
+  std::atomic<std::uint64_t> is;  ///< magic
+  std::atomic<std::uint32_t> written_in;
+  std::atomic<std::uint32_t> records;  ///< how many there is room for
+  std::atomic<std::uint32_t> end;      ///< one more than the largest index ever taken
+};
+static_assert(sizeof(file_head) <= sizeof(record));
+
+/// The name of the memory file, as the kernel shows it to other processes.
+inline constexpr const char* record_file_name = "heddle-agents";
 
 /// The memory file: all records, then all hold lists.
 inline constexpr std::size_t record_file_size = (sizeof(record) + sizeof(hold_list)) * max_slots;
