@@ -26,6 +26,7 @@
 #include <heddle/watch/internal/detector.hpp>
 #include <heddle/watch/internal/graph.hpp>
 #include <heddle/watch/internal/inversion.hpp>
+#include <heddle/watch/internal/lock_order.hpp>
 #include <heddle/watch/internal/starvation.hpp>
 #include <heddle/watch/report.hpp>
 
@@ -221,7 +222,7 @@ class detector {
 
 constinit const park::diagnosis_hooks hooks{
     .wait_began = []() noexcept { detector::the().ask(); },
-    .took_another = [](agent&) noexcept {},
+    .took_another = study_order,
 };
 
 }  // namespace
@@ -229,6 +230,7 @@ constinit const park::diagnosis_hooks hooks{
 void plug_in(const settings& wanted) noexcept {
   const bool anything = wanted.deadlocks || wanted.lock_order || wanted.starvation || wanted.priority_inversion ||
                         wanted.livelock || wanted.stalls;
+  switch_order_study(wanted.lock_order);
   park::diagnosis.store(anything ? &hooks : nullptr, std::memory_order_release);
 }
 
