@@ -1,5 +1,7 @@
 #include <heddle/park/holds.hpp>
 
+#include <algorithm>
+
 namespace heddle::park {
 
 bool hold_list::remove_slow(const void* lock) noexcept {
@@ -36,7 +38,7 @@ int hold_list::read(hold* out) const noexcept {
   for (int i = 0; i < attempts; ++i) {
     const std::uint64_t before = state_.load(std::memory_order_acquire);  // E1
     if ((before & odd) != 0) continue;
-    const std::uint32_t n = listed(before);
+    const std::uint32_t n = std::min(listed(before), capacity);  // it may be another process's, and so may be anything
     for (std::uint32_t k = 0; k < n; ++k) out[k] = at(k);
     if (state_.load(std::memory_order_relaxed) == before) return static_cast<int>(n);
   }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <iterator>
 #include <string_view>
 
 namespace heddle {
@@ -31,12 +32,18 @@ enum class resource_kind : std::uint8_t {
   shared_mutex,
 };
 
+inline constexpr std::string_view resource_kind_names[] = {
+    "none",   "mutex",  "semaphore", "condition", "event", "join",  "future",  "channel", "timer",
+    "socket", "signal", "pool",      "lease",     "other", "latch", "barrier", "once",    "shared_mutex"};
+
 /// The kind's name in lower case, as the inspector shows it.
 [[nodiscard]] constexpr std::string_view to_string(resource_kind kind) noexcept {
-  constexpr std::string_view names[] = {"none",   "mutex",   "semaphore", "condition", "event",  "join",
-                                        "future", "channel", "timer",     "socket",    "signal", "pool",
-                                        "lease",  "other",   "latch",     "barrier",   "once",   "shared_mutex"};
-  return names[static_cast<unsigned>(kind)];
+  return resource_kind_names[static_cast<unsigned>(kind)];
+}
+
+/// Whether it is one of the kinds: for what was read from elsewhere.
+[[nodiscard]] constexpr bool is_known(resource_kind kind) noexcept {
+  return static_cast<unsigned>(kind) < std::size(resource_kind_names);
 }
 
 namespace park {
