@@ -27,8 +27,9 @@ inline constexpr std::uint32_t pi_thread_mask = pi_owner_died_bit - 1;
 /// wall clock, so a step of that clock shortens or lengthens it.
 ///
 /// @return 0: taken, in the waiting order of the kernel (by priority); ETIMEDOUT; EDEADLK: the calling thread holds it
-/// or the wait would close a circle of such words; ESRCH: the holder's thread has ended and nobody waited. If somebody
-/// did, it is taken with pi_owner_died_bit. Never EAGAIN or EINTR. Source: futex(2), FUTEX_LOCK_PI2.
+/// or the wait would close a circle of such words; ESRCH: the holder's thread has ended and nobody waited (if somebody
+/// did, it is taken with pi_owner_died_bit); EPERM: the word is a copy made by fork(2), and the holder's thread is not
+/// here. Never EAGAIN or EINTR. Source: futex(2), FUTEX_LOCK_PI2.
 int futex_lock_pi(std::atomic<std::uint32_t>& word, std::int64_t until_ns) noexcept;
 
 /// The half of futex_lock_pi for kernels without FUTEX_LOCK_PI2; for its tests.

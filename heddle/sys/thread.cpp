@@ -3,6 +3,7 @@
 #include <heddle/sys/thread.hpp>
 
 #include <pthread.h>
+#include <sched.h>
 
 #include <climits>
 #include <csignal>
@@ -63,6 +64,11 @@ void block_all_signals() noexcept {
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
+}
+
+bool has_real_time_policy() noexcept {
+  const int policy = sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
+  return policy == SCHED_FIFO || policy == SCHED_RR || policy == SCHED_DEADLINE;
 }
 
 void at_thread_exit(void (*last)(void*), void* argument) noexcept {

@@ -20,6 +20,9 @@ void set_thread_name(const char* name) noexcept;
 /// Blocks every signal in the calling thread, so that a helper thread never runs a user's handler.
 void block_all_signals() noexcept;
 
+/// Whether the calling thread has a real-time policy (SCHED_FIFO, SCHED_RR, SCHED_DEADLINE). Costs a system call.
+[[nodiscard]] bool has_real_time_policy() noexcept;
+
 /// Calls `last(argument)` when the calling thread ends, in the last round of thread-specific destructors, so after
 /// almost all thread_local objects are gone.
 void at_thread_exit(void (*last)(void*), void* argument) noexcept;
