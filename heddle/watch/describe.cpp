@@ -1,5 +1,7 @@
+#include <heddle/park/internal/long_wait.hpp>
 #include <heddle/watch/internal/describe.hpp>
 #include <heddle/watch/internal/names.hpp>
+#include <heddle/watch/internal/symbols.hpp>
 
 #include <algorithm>
 
@@ -107,7 +109,13 @@ report describe(const graph::circle& found, std::chrono::steady_clock::time_poin
     e.why = each.why;
     e.other = each.to->wait.agent;
     e.other_name = who(each.to->wait);
-    if (hold_of(each) != nullptr) e.held_for = held_for(found, each, now);
+    if (const park::hold* held = hold_of(each); held != nullptr) {
+      e.taken_at = place_of(held->taken_at);
+      e.held_for = held_for(found, each, now);
+    }
+    if (each.from->waits && each.from->blocks_thread) {
+      e.stack = places_of(park::stack_of(each.from->wait.agent, each.from->generation));
+    }
     result.edges.push_back(std::move(e));
   }
   for (const park::agent_view* each : found.behind) {

@@ -27,6 +27,7 @@
 #include <heddle/watch/internal/graph.hpp>
 #include <heddle/watch/internal/inversion.hpp>
 #include <heddle/watch/internal/lock_order.hpp>
+#include <heddle/watch/internal/standstill.hpp>
 #include <heddle/watch/internal/starvation.hpp>
 #include <heddle/watch/report.hpp>
 
@@ -45,6 +46,10 @@ using namespace std::chrono_literals;
 
 constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 constexpr std::chrono::nanoseconds grace = 5ms;
+
+// A circle is told when its waits are old enough to have noted down their stacks; and a short deadline may be somebody's
+// way to avoid deadlocks.
+constexpr std::chrono::nanoseconds old_enough = 7ms;
 
 // While a thread of an executor is blocked: how often to look again (I2).
 constexpr std::chrono::nanoseconds soon = 40ms;
@@ -128,7 +133,8 @@ class detector {
     const park::picture first = park::picture::take();
     const clock::time_point now = clock::now();
     std::int64_t next = next_look(first, now);
-    if (wanted.deadlocks) look_for_deadlocks(first, now, wanted);
+    if (wanted.deadlocks) next = std::min(next, look_for_deadlocks(first, now, wanted));
+    if (wanted.deadlocks) next = std::min(next, study(standstill_, first, now, wanted));
     if (wanted.starvation) next = std::min(next, study(starvation_, first, now, wanted));
     if (wanted.priority_inversion) next = std::min(next, study(inversion_, first, now, wanted));
     return next;
@@ -141,11 +147,13 @@ class detector {
     return next ? next->time_since_epoch().count() : never;
   }
 
-  void look_for_deadlocks(const park::picture& first, clock::time_point now, const settings& wanted) {
+  // Returns when a circle that is too young to be told should be looked at again.
+  std::int64_t look_for_deadlocks(const park::picture& first, clock::time_point now, const settings& wanted) {
+    std::int64_t next = never;
     const graph before{first};
     if (before.circles().empty()) {
       told_.clear();
-      return;
+      return next;
     }
     const park::picture second = park::picture::take();
     const graph after{second};
@@ -153,7 +161,11 @@ class detector {
     for (const graph::circle& c : after.circles()) {
       std::string key = c.key();
       const bool agreed = std::ranges::any_of(before.circles(), [&](const auto& b) { return b.key() == key; });
-      if (!agreed || !counts(c, now)) continue;
+      if (!agreed) continue;
+      if (const clock::time_point due = youngest(c) + old_enough; now < due) {
+        next = std::min(next, due.time_since_epoch().count());
+        continue;
+      }
       if (!told_.contains(key)) {
         deliver(describe(c, now));
         act(c, wanted);
@@ -161,13 +173,15 @@ class detector {
       standing.insert(std::move(key));
     }
     told_ = std::move(standing);
+    return next;
   }
 
-  // One with a deadline may be somebody's way to avoid deadlocks, as long as it is short.
-  static bool counts(const graph::circle& c, clock::time_point now) {
-    return !c.until() || std::ranges::all_of(c.links, [&](const graph::circle::link& each) {
-      return !each.from->waits || now - each.from->wait.since >= grace;
-    });
+  static clock::time_point youngest(const graph::circle& c) {
+    clock::time_point last{};
+    for (const graph::circle::link& each : c.links) {
+      if (each.from->waits) last = std::max(last, each.from->wait.since);
+    }
+    return last;
   }
 
   static void act(const graph::circle& c, const settings& wanted) {
@@ -215,6 +229,7 @@ class detector {
   std::int64_t due_ = never;     // under lock_
   std::int64_t not_before_ = 0;  // under lock_
   std::atomic<std::uint32_t> tick_{0};
+  standstill standstill_;                 // the detector's own
   starvation starvation_;                 // the detector's own
   inversion inversion_;                   // the detector's own
   std::unordered_set<std::string> told_;  // the detector's own: circles that stand and have been told

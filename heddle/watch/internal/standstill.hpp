@@ -1,0 +1,34 @@
+#pragma once
+
+#include <heddle/park/internal/picture.hpp>
+#include <heddle/watch/report.hpp>
+#include <heddle/watch/settings.hpp>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace heddle::watch {
+
+/// Finds the moment from which on nobody is left who could wake anybody: all agents wait, without a deadline, for each
+/// other's doing (a condition, a permit, a message, an answer), and every other thread of the process sleeps until it
+/// is woken. Only possible, as another process or a signal might still do something. One owner.
+///
+/// - It is told once, when it has lasted. [test: standstill.is_told_once_when_it_has_lasted]
+/// - While anybody runs, or time or the network can wake somebody, there is none.
+///   [test: standstill.is_none_while_somebody_runs, standstill.is_none_while_a_deadline_or_a_timer_runs]
+class standstill {
+ public:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  [[nodiscard]] std::vector<report> study(const park::picture& seen, time_point now, const settings& wanted);
+  [[nodiscard]] std::optional<time_point> next_look() const noexcept { return next_; }
+
+ private:
+  std::string key_;     // of the waits that stood still at the look before; empty: they did not
+  unsigned looks_ = 0;  // how often the same waits have been looked at
+  bool told_ = false;
+  std::optional<time_point> next_;
+};
+
+}  // namespace heddle::watch
