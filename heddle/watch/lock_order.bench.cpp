@@ -1,5 +1,5 @@
-// What the study of the order of locks costs: two locks taken one in the other, a chain that is known, with the study on
-// and off; and one lock alone, which is never studied.
+// What the study of the order of locks costs: two locks taken one in the other, a chain that is known, with all
+// diagnosis on and off; and one lock alone, which is never studied.
 
 #include <heddle/sync/mutex.hpp>
 #include <heddle/watch/settings.hpp>
@@ -11,11 +11,7 @@
 namespace heddle {
 namespace {
 
-void with_study(bool on) {
-  watch::settings wanted;
-  wanted.lock_order = on;
-  watch::configure(wanted);
-}
+void with_study(bool on) { watch::configure(on ? watch::settings{} : watch::settings::off()); }
 
 void one_lock(benchmark::State& state) {
   with_study(state.range(0) != 0);
@@ -56,9 +52,12 @@ void five_deep(benchmark::State& state) {
   with_study(state.range(0) != 0);
   mutex locks[] = {mutex{"first"}, mutex{"second"}, mutex{"third"}, mutex{"fourth"}, mutex{"fifth"}};
   for (auto _ : state) {
-    for (mutex& each : locks) each.lock();
+    const std::lock_guard first{locks[0]};
+    const std::lock_guard second{locks[1]};
+    const std::lock_guard third{locks[2]};
+    const std::lock_guard fourth{locks[3]};
+    const std::lock_guard fifth{locks[4]};
     benchmark::ClobberMemory();
-    for (int i = 4; i >= 0; --i) locks[i].unlock();
   }
 }
 BENCHMARK(five_deep)->ArgName("on")->Arg(0)->Arg(1);

@@ -9,7 +9,9 @@
 //   it is in the second table. They are told apart when both are of one class, when their class has no place, and when
 //   a lock of their class once was the gate that kept a circle from being a deadlock: another one would not.
 // Invariants.
-//   I1  A chain is in a table only if all its pairs have been added to the graph, in the way that its hash tells apart.
+//   I1  A chain is put into a table by who adds its pairs to the graph, as far as there is room: a chain whose pairs do
+//       not fit is not looked at again either. Its hash tells apart what its pairs tell apart. When a class turns out to
+//       be a gate, the hashes of its chains change, and they are studied once more.
 //   I2  A chain that was seen by one agent only is studied again for the second one. Two are enough: a circle needs two.
 //   I3  A node that stands for one lock has edges only if that lock carries a mark. Who finds it without is the first to
 //       see a new lock at that address, and clears the node.
@@ -109,16 +111,18 @@ chain_hash hash_special(const hold_list& held, std::uint32_t n) noexcept {
   const hold newest = held.at(n - 1);
   const lock_classes::entry of_newest = classes.find(newest.how);
   chain_hash hash{mix(seed, newest.how.bits() & hashed_mask), of_newest.by_instance};
+  bool tell_newest = of_newest.by_instance;
   for (std::uint32_t i = 0; i + 1 < n; ++i) {
     const hold older = held.at(i);
     const lock_classes::entry its = classes.find(older.how);
+    const bool of_one_class = its.found() && its.id == of_newest.id;
     hash.value = mix(hash.value, older.how.bits() & hashed_mask);
-    if (its.by_instance || its.id == of_newest.id) {
-      hash.of_locks = true;
-      hash.value = mix(hash.value, reinterpret_cast<std::uint64_t>(older.lock));
-    }
+    if (!its.by_instance && !of_one_class) continue;
+    hash.of_locks = true;
+    hash.value = mix(hash.value, reinterpret_cast<std::uint64_t>(older.lock));
+    tell_newest = tell_newest || of_one_class;
   }
-  if (hash.of_locks) hash.value = mix(hash.value, reinterpret_cast<std::uint64_t>(newest.lock));
+  if (tell_newest) hash.value = mix(hash.value, reinterpret_cast<std::uint64_t>(newest.lock));
   return hash;
 }
 
@@ -246,16 +250,19 @@ void study_room::study(agent& self, std::uint32_t n, findings& out) noexcept {
   if (graph_.was_full_of_locks()) forget_locks();
   const hold_list& holds = self.holds();
   n_ = n;
+  bool complete = true;
   for (std::uint32_t i = 0; i < n; ++i) {
     held_[i] = holds.at(i);
     const std::uint32_t id = classes.intern(held_[i].how);
-    if (id == lock_classes::none) return say_full();
     class_[i] = static_cast<std::uint16_t>(id);
+    complete = complete && id != lock_classes::none;
   }
   const std::uint64_t identity = identity_of(self);
   const chain_hash hash = hash_of(holds, n);
   known_chains& table = hash.of_locks ? known_of_locks : known;
   if (table.find(hash.value, tag_of(identity)) != known_chains::answer::unknown) return;
+  if (table.add(hash.value, tag_of(identity)) > 0) ++(hash.of_locks ? chains_of_locks_ : chains_);  // I1
+  if (!complete) return say_full();
 
   note_writers(out);
   const std::uint32_t last = n - 1;
@@ -297,9 +304,6 @@ void study_room::study(agent& self, std::uint32_t n, findings& out) noexcept {
     const order_graph::index edge = graph_.add(from, to, seen);
     if (edge != order_graph::nothing) look_for_circles(edge, out);
   }
-
-  // I1. If a gate has just been found, the chain is still in by its old hash, and will be studied once more by the new one.
-  if (table.add(hash.value, tag_of(identity)) > 0) ++(hash.of_locks ? chains_of_locks_ : chains_);
   if (graph_.was_full()) say_full();
 }
 
