@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 #include <unistd.h>
+#include <heddle/sync/condition_variable.hpp>
+#include <heddle/sync/mutex.hpp>
 #include <heddle/sync/semaphore.hpp>
 #include <tests/support/waiting.hpp>
 
@@ -12,6 +14,7 @@
 #include <cstdint>
 #include <fstream>
 #include <limits>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -43,6 +46,13 @@ class diagnosed {
   const park::diagnosis_hooks* before_;
 };
 
+std::vector<const void*> stack_of_who_waits_for(const void* resource) {
+  for (const park::agent_view& view : park::picture::take().agents) {
+    if (view.waits && view.wait.resource == resource) return stack_of(view.wait.agent, view.generation);
+  }
+  return {};
+}
+
 // A thread that waits for a permit that nobody gives, and what becomes of it.
 class waiter {
  public:
@@ -58,12 +68,7 @@ class waiter {
   waiter(const waiter&) = delete;
   waiter& operator=(const waiter&) = delete;
 
-  [[nodiscard]] std::vector<const void*> stack() const {
-    for (const park::agent_view& view : park::picture::take().agents) {
-      if (view.waits && view.wait.resource == &none_) return stack_of(view.wait.agent, view.generation);
-    }
-    return {};
-  }
+  [[nodiscard]] std::vector<const void*> stack() const { return stack_of_who_waits_for(&none_); }
   [[nodiscard]] bool keeps_its_stack() const {
     return eventually([&] { return !stack().empty(); });
   }
@@ -174,6 +179,21 @@ TEST(long_wait, its_stack_goes_with_it) {
     ASSERT_TRUE(first.ends());
   }
   EXPECT_TRUE(stack_of(agent, any_generation).empty());
+}
+
+TEST(long_wait, its_stack_stays_when_it_becomes_a_wait_for_something_else) {
+  const diagnosed on{true};
+  mutex m;
+  condition_variable changed;
+  const std::jthread sleeper{[&] {
+    std::unique_lock lock{m};
+    changed.wait(lock);
+  }};
+  ASSERT_TRUE(eventually([&] { return !stack_of_who_waits_for(&changed).empty(); }));
+  const std::lock_guard held{m};
+  changed.notify_one();  // and now it waits for the mutex
+  ASSERT_TRUE(eventually([&] { return test::waits_for(&m).size() == 1; }));
+  EXPECT_FALSE(stack_of_who_waits_for(&m).empty());
 }
 
 }  // namespace

@@ -17,6 +17,9 @@
 #include <dwarf.h>
 #include <elfutils/libdwfl.h>
 
+#include <algorithm>
+#include <array>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
@@ -60,8 +63,18 @@ bool is_heddles(std::string_view file) noexcept {
 
 bool is_users(const frame& at) noexcept { return !is_systems(at.file) && !is_heddles(at.file); }
 
+// As it is included: "bits/std_mutex.h".
+std::string_view systems_header(std::string_view file) noexcept {
+  if (const std::size_t at = file.rfind("/include/c++/"); at != std::string_view::npos) {
+    file.remove_prefix(at + 13);  // what follows begins with the library's version
+    return file.substr(std::min(file.find('/') + 1, file.size()));
+  }
+  const std::size_t at = file.rfind("/include/");
+  return at != std::string_view::npos ? file.substr(at + 9) : file;
+}
+
 std::string in_words(const frame& at) {
-  std::string text = park::place_text(at.file, at.line);
+  std::string text = park::place_text(is_systems(at.file) ? systems_header(at.file) : at.file, at.line);
   if (at.line == 0) text.resize(text.size() - std::string_view{":0"}.size());  // the compiler merged several lines
   if (!at.function.empty()) text += " (" + at.function + ')';
   return text;
@@ -136,9 +149,10 @@ class session {
     std::vector<std::string> users;
     std::vector<std::string> all;
     for (const void* each : return_addresses) {
+      if (is_runtimes(each)) continue;
       for (const frame& at : frames(each)) {
         if (at.file.empty()) {
-          if (!is_runtimes(each, at)) users.push_back(object_text(each, at.function));
+          if (!is_a_beginning(at.function)) users.push_back(object_text(each, at.function));
           continue;
         }
         all.push_back(in_words(at));
@@ -229,14 +243,15 @@ class session {
     return text;
   }
 
-  // What starts threads and programs, and the standard library; of no use in a stack.
-  static bool is_runtimes(const void* return_address, const frame& at) {
+  // Of no use in a stack: the standard library, and what starts threads and programs.
+  static bool is_runtimes(const void* return_address) {
     const std::string object = sys::find_code(static_cast<const char*>(return_address) - 1).object;
     const std::string_view file = std::string_view{object}.substr(object.rfind('/') + 1);
-    for (const std::string_view runtime : {"libc.so", "libstdc++.so", "libc++.so", "ld-linux"}) {
-      if (file.starts_with(runtime)) return true;
-    }
-    return at.function.starts_with('_') || at.function.starts_with("asan_");
+    return std::ranges::any_of(std::array<std::string_view, 4>{"libc.so", "libstdc++.so", "libc++.so", "ld-linux"},
+                               [&](std::string_view runtime) { return file.starts_with(runtime); });
+  }
+  static bool is_a_beginning(std::string_view function) noexcept {
+    return function.starts_with('_') || function.starts_with("asan_");
   }
 
   park::small_lock lock_;
