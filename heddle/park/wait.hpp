@@ -45,6 +45,8 @@ namespace park {
 ///   [test: wait.one_that_is_claimed_is_not_ended_by_deadline_or_stop]
 /// - A task that blocks its thread waits as the task. [test: wait.a_task_that_blocks_its_thread_waits_as_the_task]
 /// - Whoever has pinned it may look at what it waits for. [test: wait.a_pinned_one_does_not_return_until_it_is_let_go]
+/// - A wait that begins within another one of the same agent has a slot of its own.
+///   [test: wait.one_within_another_has_a_slot_of_its_own]
 class thread_wait {
  public:
   thread_wait(const resource& what, deadline until, std::source_location site) noexcept;

@@ -8,6 +8,7 @@
 #include <tests/support/tasks.hpp>
 #include <tests/support/waiting.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -137,6 +138,28 @@ TEST(wait, what_its_waker_did_is_seen) {
   ASSERT_NE(claimed, nullptr);
   plain = 1;
   publish(*claimed, phase::woken);
+}
+
+TEST(wait, one_within_another_has_a_slot_of_its_own) {
+  gate outer;
+  gate inner;
+  const resource what = resource::of(resource_kind::other, &outer, "outer");
+  std::atomic<bool> woken_inside{false};
+  std::jthread waiter{[&] {
+    thread_wait first{what, {}, std::source_location::current()};
+    EXPECT_EQ(inner.wait(), phase::woken);
+    woken_inside = true;
+    EXPECT_EQ(phase_of(first.node().claim), phase::arming);
+    EXPECT_EQ(inner.wait(deadline::after(1ms)), phase::timed_out);
+  }};
+  ASSERT_TRUE(waited_for(inner));
+  const std::uint32_t second = test::waits_for(&inner).front().agent;
+  const std::vector<wait_info> all = snapshot::take().waits;
+  EXPECT_TRUE(
+      std::ranges::any_of(all, [&](const wait_info& each) { return each.resource == &outer && each.agent != second; }));
+  EXPECT_TRUE(inner.wake_one());
+  waiter.join();
+  EXPECT_TRUE(woken_inside);
 }
 
 TEST(wait, a_task_is_posted_once_with_the_result_of_its_waker) {

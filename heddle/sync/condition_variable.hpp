@@ -68,7 +68,7 @@ concept basic_lockable = requires(Lock& lock) {
 /// | the same while the process exits | nothing happens | [test: condition_variable_misuse.exiting_while_it_is_waited_for_is_allowed] |
 /// | waiting with a lock that the agent does not hold | ends the program | [test: condition_variable_misuse.waiting_without_the_lock_is_fatal] |
 /// | waiting with a foreign lock that can tell it is not owned | ends the program | [test: condition_variable_misuse.waiting_without_a_foreign_lock_is_fatal] |
-/// | destroying a task in its wait | ends the program | [test: condition_variable_misuse.destroying_a_waiting_task_is_fatal] |
+/// | destroying a task in its wait | ends the program | [test: wait_misuse.destroying_a_task_in_its_wait_is_fatal] |
 /// | notifying without the lock, or nobody | allowed | [test: condition_variable.those_who_come_later_are_not_woken] |
 /// | a child of fork(2) notifies | those who are not in the child are passed by | [test: condition_variable_misuse.a_child_of_fork_notifies_those_who_are_there] |
 /// | a thread is cancelled (pthread_cancel) while it waits | unsupported | |
@@ -109,7 +109,9 @@ class condition_variable {
 
   /// The same with any other lock, a heddle::mutex itself among them. If its lock() or unlock() throws, the program ends.
   /// - Any lock does. [test: condition_foreign.any_lock_does]
-  /// - Each waiter may have another one. [test: condition_foreign.each_waiter_gets_its_own_lock_back]
+  /// - Each waiter may have another one.
+  ///   [test: condition_foreign.each_waiter_gets_its_own_lock_back, condition_requeue.each_waiter_goes_to_its_own_mutex]
+  /// - Deadline and stop end the wait, and the lock is held again. [test: condition_foreign.a_deadline_or_a_stop_ends_it]
   /// - No wake-up is lost. [test: condition_foreign.no_wake_up_is_lost]
   /// - A lock whose unlock() waits does, too. [test: condition_foreign.a_lock_whose_unlock_waits_does]
   template <basic_lockable Lock>

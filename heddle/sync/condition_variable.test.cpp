@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 #include <heddle/task/sync_wait.hpp>
-#include <tests/support/misuse.hpp>
 #include <tests/support/tasks.hpp>
 #include <tests/support/waiting.hpp>
 
@@ -544,54 +543,19 @@ TEST(condition_variable, a_wait_shows_in_the_snapshot) {
   stop.request_stop();
 }
 
-// --- misuse ---
-
-using condition_variable_misuse = test::misuse;
-
-void wait_with_anothers_lock() {
+TEST(condition_variable, a_time_is_not_begun_anew_by_notifications) {
   mutex m;
   condition_variable c;
-  std::unique_lock lock{m};
-  std::jthread{[&] { c.wait(lock); }}.join();
-}
-
-void wait_without_locking() {
-  mutex m;
-  condition_variable c;
-  std::unique_lock lock{m, std::defer_lock};
-  c.wait(lock);
-}
-
-void await_without_locking() {
-  mutex m;
-  condition_variable c;
-  const auto body = [](condition_variable& cv, mutex& lock_of) -> task<void> {
-    std::unique_lock lock{lock_of, std::defer_lock};
-    (void)co_await cv.async_wait(lock);
-  };
-  sync_wait(body(c, m));
-}
-
-TEST_F(condition_variable_misuse, waiting_without_the_lock_is_fatal) {
-  EXPECT_DEATH(wait_without_locking(), "waited for without its lock held by this agent");
-  EXPECT_DEATH(wait_with_anothers_lock(), "waited for without its lock held by this agent");
-  EXPECT_DEATH(await_without_locking(), "waited for without its lock held by this agent");
-}
-
-void destroy_while_a_thread_waits() {
-  mutex m;
-  auto* c = new condition_variable;
-  std::thread waiter{[&] {
-    std::unique_lock lock{m};
-    c->wait(lock);
+  std::atomic<bool> over{false};
+  std::jthread notifier{[&] {
+    while (!over) c.notify_all();
   }};
-  (void)waited_for(*c);
-  delete c;
-  waiter.join();
-}
-
-TEST_F(condition_variable_misuse, destroying_what_is_waited_for_is_fatal) {
-  EXPECT_DEATH(destroy_while_a_thread_waits(), "a condition variable was destroyed while it is waited for");
+  std::unique_lock lock{m};
+  EXPECT_FALSE(c.wait_for(lock, [] { return false; }, 10ms));
+  EXPECT_TRUE(m.held_by_me());
+  over = true;
+  notifier.join();
+  EXPECT_EQ(c.wait_for(lock, 1ms).error(), wait_error::timeout);
 }
 
 }  // namespace
