@@ -1,0 +1,198 @@
+// The steps of shared_mutex.cpp's essay that are done under the queue's lock; the invariants are numbered there.
+
+#include <heddle/sync/internal/shared_mutex_turn.hpp>
+
+namespace heddle {
+
+using namespace shared_mutex_state;
+
+shared_mutex::turn::~turn() {
+  const bool others_depend = task_chosen_ && !guard_.empty() && guard_.mixed();  // I6
+  guard_.unlock();                                                               // I5
+  if (others_depend) {
+    const std::int64_t by_ns = sys::steady_now_ns() + sync::patience_ns;
+    for (std::uint32_t i = first_; i != 0; i = park::slot_at(i).next) {
+      if (park::slot_at(i).item != nullptr) park::expect_soon(park::slot_at(i), by_ns, &shared_mutex::overdue);
+    }
+  }
+  while (first_ != 0) {
+    park::slot& chosen = park::slot_at(first_);
+    first_ = chosen.next;  // before it can go on
+    park::publish(chosen, chosen.item == nullptr ? park::phase::granted : park::phase::woken);
+  }
+}
+
+void shared_mutex::turn::after_writing() noexcept {
+  change([](std::uint64_t seen) { return seen & ~owner_mask; });  // E1
+  settle(true);
+}
+
+void shared_mutex::turn::after_reading() noexcept {
+  m_.state_.fetch_sub(one_reader, std::memory_order_acq_rel);  // E1
+  settle(false);
+}
+
+bool shared_mutex::turn::try_write(std::uint32_t self) noexcept {
+  if (announce_and_take(self)) return true;
+  change([this](std::uint64_t seen) { return (seen & ~writer_waits) | waiting_writers_bit(); });
+  return false;
+}
+
+bool shared_mutex::turn::take_or_enqueue(park::slot& node, sync::attempt how, deadline& recheck) noexcept {
+  recheck = deadline::never();
+  const std::uint32_t note = node.amount;
+  if (how == sync::attempt::recheck) {
+    if (!node.queued) return false;  // chosen since it looked up: the news is on its way
+    forget_promises();
+    if (!writes(node)) change([](std::uint64_t seen) { return seen | reader_waits; });
+    settle(false);  // which may choose this one
+  } else {
+    node.amount = note & 1U;
+    if (how == sync::attempt::woken && (note & ~1U) == promised()) {
+      accept(node, note);
+      return true;
+    }
+    if (writes(node) ? announce_and_take(node.index) : enter_or_mark()) return true;
+    if (writes(node)) ++m_.writers_;
+    if (how == sync::attempt::newcomer) {
+      guard_.push_back(node);
+    } else {
+      guard_.push_by_age(node);
+    }
+  }
+  if (node.queued && depends_on_promise(node))
+    recheck = deadline::at_ns(sys::steady_now_ns() + sync::patience_ns);  // I6
+  return false;
+}
+
+void shared_mutex::turn::leave(park::slot& node) noexcept {
+  if (writes(node)) --m_.writers_;
+  guard_.remove(node);
+  const std::uint64_t gone = (writers_wait() ? 0 : writer_waits) | (guard_.empty() ? reader_waits : 0);
+  change([gone](std::uint64_t seen) { return seen & ~gone; });
+  settle(false);
+}
+
+void shared_mutex::turn::break_promise_to(const park::slot& late) noexcept {
+  if ((late.amount & ~1U) != promised()) return;
+  forget_promises();
+  settle(false);
+}
+
+// --- steps ---
+
+// Takes the lock to write if nobody has it and nobody comes first; else says that a writer waits, which keeps new readers
+// out. Afterwards no share is in a slot.
+bool shared_mutex::turn::announce_and_take(std::uint32_t self) noexcept {
+  std::uint64_t seen = state();
+  for (;;) {
+    if ((seen & ~reader_waits) == 0) {
+      if (m_.state_.compare_exchange_weak(seen, seen | owned_by(self), std::memory_order_acquire)) return true;
+      continue;
+    }
+    const std::uint64_t marked = (seen & ~deferring) | writer_waits | ((seen & deferring) != 0 ? scanning : 0);
+    if (m_.state_.compare_exchange_weak(seen, marked, std::memory_order_seq_cst)) break;  // E2
+  }
+  if ((seen & deferring) == 0) return false;
+  sync::reader_slots::move_into(m_.state_, one_reader, &m_);  // E2, I2
+  m_.plain_reads_.store(plain_reads_after_writing, std::memory_order_relaxed);
+  change([](std::uint64_t now) { return now & ~scanning; });
+  if (writers_wait() || m_.owed_ != 0 || readers(state()) != 0) return false;
+  change([self](std::uint64_t now) { return (now & ~writer_waits) | owned_by(self); });
+  return true;
+}
+
+// Enters to read; or says that a reader waits.
+bool shared_mutex::turn::enter_or_mark() noexcept {
+  std::uint64_t seen = state();
+  for (;;) {
+    const bool open = (seen & closed_to_readers) == 0;
+    if (m_.state_.compare_exchange_weak(seen, open ? seen + one_reader : seen | reader_waits, std::memory_order_acq_rel,
+                                        std::memory_order_acquire)) {
+      return open;
+    }
+  }
+}
+
+// A task takes what was kept for it (I6).
+void shared_mutex::turn::accept(const park::slot& node, std::uint32_t note) noexcept {
+  if ((note & 1U) != 0) {
+    m_.owed_ = 0;
+    --m_.writers_;
+    change([&](std::uint64_t seen) {
+      return (seen & ~(writer_waits | owes)) | waiting_writers_bit() | owned_by(node.index);
+    });
+  } else {
+    --m_.owed_;
+    change([this](std::uint64_t seen) { return ((seen & ~owes) | (m_.owed_ != 0 ? owes : 0)) + one_reader; });
+  }
+}
+
+// Nothing is kept for anybody any more; those tasks will be newcomers with an old wait.
+void shared_mutex::turn::forget_promises() noexcept {
+  if (m_.owed_ == 0) return;
+  m_.epoch_ = (m_.epoch_ + 1) & epoch_mask;
+  if ((m_.owed_ & owed_to_writer) != 0) --m_.writers_;
+  m_.owed_ = 0;
+  change([this](std::uint64_t seen) { return (seen & ~(writer_waits | owes)) | waiting_writers_bit(); });
+}
+
+// Whether it has to see to it that a promise is broken in time; a task behind one of its own executor cannot run anyway.
+bool shared_mutex::turn::depends_on_promise(const park::slot& node) const noexcept {
+  if (m_.owed_ == 0) return false;
+  if ((m_.owed_ & owed_to_writer) == 0 || node.item == nullptr) return true;
+  park::slot& promised_one = park::slot_at(m_.owed_ & ~owed_to_writer);
+  return std::atomic_ref{promised_one.runs_on}.load(std::memory_order_relaxed) != node.runs_on;
+}
+
+// Lets in whose turn it is, if it is anybody's (I3, I4).
+void shared_mutex::turn::settle(bool readers_first) noexcept {
+  const std::uint64_t seen = state();
+  if ((seen & owner_mask) != 0) return;
+  if ((seen & reader_waits) != 0 && (readers_first || !writers_wait())) admit_readers();
+  if (writers_wait() && m_.owed_ == 0 && readers(state()) == 0) hand_to_writer();
+}
+
+void shared_mutex::turn::admit_readers() noexcept {
+  std::uint64_t threads = 0;
+  for (park::slot* node = guard_.first(); node != nullptr;) {
+    park::slot* const next = guard_.after(*node);
+    if (!writes(*node) && park::claim(*node)) {
+      if (node->item == nullptr) {
+        ++threads;
+      } else {
+        ++m_.owed_;
+        node->amount = reads_note | promised();
+      }
+      choose(*node);
+    }
+    node = next;
+  }
+  change(
+      [&](std::uint64_t seen) { return ((seen & ~reader_waits) | (m_.owed_ != 0 ? owes : 0)) + threads * one_reader; });
+}
+
+void shared_mutex::turn::hand_to_writer() noexcept {
+  park::slot* node = guard_.first();
+  while (node != nullptr && !(writes(*node) && park::claim(*node))) node = guard_.after(*node);
+  if (node == nullptr) return;  // they are all just leaving, and will settle what is left
+  if (node->item == nullptr) {
+    --m_.writers_;
+    change([&](std::uint64_t seen) { return (seen & ~writer_waits) | waiting_writers_bit() | owned_by(node->index); });
+  } else {
+    m_.owed_ = owed_to_writer | node->index;
+    node->amount = writes_note | promised();
+    change([](std::uint64_t seen) { return seen | owes; });
+  }
+  choose(*node);
+}
+
+void shared_mutex::turn::choose(park::slot& node) noexcept {
+  guard_.remove(node);
+  task_chosen_ = task_chosen_ || node.item != nullptr;
+  node.next = 0;
+  (last_ != 0 ? park::slot_at(last_).next : first_) = node.index;
+  last_ = node.index;
+}
+
+}  // namespace heddle

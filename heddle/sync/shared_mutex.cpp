@@ -1,0 +1,410 @@
+// ESSAY
+
+#include <heddle/base/exiting.hpp>
+#include <heddle/base/fatal.hpp>
+#include <heddle/park/internal/current.hpp>
+#include <heddle/sync/internal/reader_slots.hpp>
+#include <heddle/sync/internal/shared_mutex_turn.hpp>
+#include <heddle/sync/shared_mutex.hpp>
+#include <heddle/sys/compiler.hpp>
+#include <heddle/sys/futex.hpp>
+#include <heddle/watch/settings.hpp>
+
+#include <bit>
+#include <cstddef>
+#include <utility>
+
+namespace heddle {
+
+using namespace shared_mutex_state;
+using park::hold_mode;
+
+namespace {
+
+// Whoever has locks has somebody who looks at the waits for them.
+[[maybe_unused]] const bool diagnosed = watch::begin();
+
+// The half of the state that tells the writer.
+const std::atomic<std::uint32_t>& owner_half(const std::atomic<std::uint64_t>& state) noexcept {
+  static_assert(std::endian::native == std::endian::little);
+  return *reinterpret_cast<const std::atomic<std::uint32_t>*>(&state);
+}
+
+constexpr std::uint32_t note_of(hold_mode mode) noexcept { return mode == hold_mode::exclusive ? 1 : 0; }
+
+}  // namespace
+
+// --- to read ---
+
+// Fast paths call nothing; what is missing is made up for in the slow halves.
+void shared_mutex::lock_shared(std::source_location site) noexcept {
+  if (agent* const self = park::known_agent(); self != nullptr) [[likely]] {
+    std::uint64_t seen = state_.load(std::memory_order_acquire);
+    if (seen == 0 ? state_.compare_exchange_strong(seen, one_reader, std::memory_order_acquire,
+                                                   std::memory_order_relaxed)  // E1
+                  : (seen & (closed_to_readers | deferring)) == deferring && read_in_slot(self->id_if_any())) {
+      self->now_holds(this, held(hold_mode::shared, false), __builtin_return_address(0));
+      return;
+    }
+  }
+  lock_shared_slow(site, __builtin_return_address(0));
+}
+
+void shared_mutex::lock_shared_slow(std::source_location site, const void* caller) noexcept {
+  agent& self = current_agent();
+  if (!read_now(self.id())) {
+    refuse_if_held(hold_mode::shared, site);
+    (void)take(hold_mode::shared, resource(hold_mode::shared, false), deadline::never(), {}, site);
+  }
+  self.now_holds(this, held(hold_mode::shared, false), caller);
+}
+
+bool shared_mutex::try_lock_shared() noexcept {
+  agent& self = current_agent();
+  if (!read_now(self.id())) return false;
+  self.now_holds(this, held(hold_mode::shared, true), __builtin_return_address(0));
+  return true;
+}
+
+// Puts a share down, and looks whether that counts.
+[[gnu::always_inline]] inline bool shared_mutex::read_in_slot(std::uint32_t self) noexcept {
+  if (!sync::reader_slots::put(self, this)) return false;
+  if ((state_.load(std::memory_order_seq_cst) & (closed_to_readers | deferring)) == deferring) return true;  // E2
+  return !sync::reader_slots::take(self, this);  // I2: else a writer has moved it into the word
+}
+
+// Takes a share without waiting; false when a writer has the lock or waits for it.
+bool shared_mutex::read_now(std::uint32_t self) noexcept {
+  for (;;) {
+    std::uint64_t seen = state_.load(std::memory_order_acquire);
+    if ((seen & closed_to_readers) != 0) return false;
+    if ((seen & deferring) != 0) {
+      if (read_in_slot(self)) return true;
+      seen = state_.load(std::memory_order_acquire);
+      if ((seen & closed_to_readers) != 0) return false;
+    } else if (readers(seen) != 0 && begins_deferring()) {
+      sync::reader_slots::open();
+      state_.compare_exchange_weak(seen, seen | deferring, std::memory_order_acq_rel, std::memory_order_relaxed);
+      continue;
+    }
+    if (state_.compare_exchange_weak(seen, seen + one_reader, std::memory_order_acquire, std::memory_order_relaxed)) {
+      return true;  // E1
+    }
+  }
+}
+
+// Whether readers that meet are to use the slots; not at once after a writer has had to look for them.
+bool shared_mutex::begins_deferring() noexcept {
+  const std::uint8_t left = plain_reads_.load(std::memory_order_relaxed);
+  if (left == 0) return true;
+  plain_reads_.store(static_cast<std::uint8_t>(left - 1), std::memory_order_relaxed);
+  return false;
+}
+
+void shared_mutex::unlock_shared() noexcept {
+  agent* const self = park::known_agent();
+  if (self == nullptr || !self->no_longer_holds(this)) [[unlikely]] {
+    fatal("a shared_mutex was unlocked by an agent that does not read under it");
+  }
+  std::uint64_t seen = state_.load(std::memory_order_acquire);
+  if ((seen & (deferring | scanning)) != 0) {
+    if (sync::reader_slots::take(self->id_if_any(), this)) return;  // I5
+    seen = state_.load(std::memory_order_acquire);                  // a writer may have moved it just now (I2)
+  }
+  if (seen == one_reader) [[likely]] {
+    if (state_.compare_exchange_strong(seen, 0, std::memory_order_release, std::memory_order_relaxed)) return;  // E1
+  }
+  unlock_shared_slow(seen);
+}
+
+void shared_mutex::unlock_shared_slow(std::uint64_t seen) noexcept {
+  for (;;) {
+    if (readers(seen) == 0 || (seen & owner_mask) != 0) {
+      fatal("a shared_mutex was unlocked by an agent that does not read under it");
+    }
+    const bool last_of_a_phase = readers(seen) == 1 && (seen & writer_waits) != 0;
+    if (!last_of_a_phase) {
+      if (state_.compare_exchange_weak(seen, seen - one_reader, std::memory_order_release, std::memory_order_relaxed)) {
+        return;  // E1, I5
+      }
+      continue;
+    }
+    turn now{*this};
+    seen = now.state();
+    if (readers(seen) != 1 || (seen & writer_waits) == 0) continue;  // the writer has given up meanwhile
+    now.after_reading();
+    return;
+  }
+}
+
+// --- to write ---
+
+void shared_mutex::lock(std::source_location site) noexcept {
+  if (agent* const self = park::known_agent(); self != nullptr) [[likely]] {
+    std::uint64_t expected = 0;
+    if (state_.compare_exchange_strong(expected, owned_by(self->id_if_any()), std::memory_order_acquire,
+                                       std::memory_order_relaxed)) [[likely]] {  // E1
+      self->now_holds(this, held(hold_mode::exclusive, false), __builtin_return_address(0));
+      return;
+    }
+  }
+  lock_slow(site, __builtin_return_address(0));
+}
+
+void shared_mutex::lock_slow(std::source_location site, const void* caller) noexcept {
+  agent& self = current_agent();
+  (void)self.id();  // before the look at the holder, who may end and leave the same id to this agent
+  refuse_if_held(hold_mode::exclusive, site);
+  (void)take(hold_mode::exclusive, resource(hold_mode::exclusive, false), deadline::never(), {}, site);
+  self.now_holds(this, held(hold_mode::exclusive, false), caller);
+}
+
+bool shared_mutex::try_lock() noexcept {
+  agent& self = current_agent();
+  if (!write_now(self.id())) return false;
+  self.now_holds(this, held(hold_mode::exclusive, true), __builtin_return_address(0));
+  return true;
+}
+
+// Takes it to write without waiting.
+bool shared_mutex::write_now(std::uint32_t self) noexcept {
+  std::uint64_t seen = 0;
+  if (state_.compare_exchange_strong(seen, owned_by(self), std::memory_order_acquire, std::memory_order_relaxed)) {
+    return true;  // E1
+  }
+  if ((seen & ~(reader_waits | deferring)) != 0) return false;
+  return turn{*this}.try_write(self);
+}
+
+void shared_mutex::unlock() noexcept {
+  if (agent* const self = park::known_agent(); self != nullptr) [[likely]] {
+    std::uint64_t expected = owned_by(self->id_if_any());
+    if (state_.compare_exchange_strong(expected, 0, std::memory_order_release, std::memory_order_relaxed)) [[likely]] {
+      static_cast<void>(self->no_longer_holds(this));  // E1, I5
+      return;
+    }
+  }
+  unlock_slow();
+}
+
+void shared_mutex::unlock_slow() noexcept {
+  if (!held_by_me()) fatal("a shared_mutex was unlocked by an agent that does not write under it");
+  agent& self = current_agent();
+  static_cast<void>(self.no_longer_holds(this));
+  for (;;) {
+    std::uint64_t expected = owned_by(self.id_if_any());
+    if (state_.compare_exchange_strong(expected, 0, std::memory_order_release, std::memory_order_relaxed)) return;
+    turn now{*this};
+    if ((now.state() & anybody) == 0) continue;  // they have given up meanwhile
+    now.after_writing();
+    return;
+  }
+}
+
+bool shared_mutex::held_by_me() const noexcept {
+  const std::uint32_t self = current_agent().id_if_any();  // 0 before its first lock or wait
+  return self != 0 && holder() == self;
+}
+
+std::uint32_t shared_mutex::holder() const noexcept {
+  return static_cast<std::uint32_t>((state_.load(std::memory_order_relaxed) & owner_mask) >> owner_shift);
+}
+
+// --- waiting ---
+
+bool shared_mutex::take_now(hold_mode mode, std::uint32_t self) noexcept {
+  return mode == hold_mode::exclusive ? write_now(self) : read_now(self);
+}
+
+std::expected<void, wait_error> shared_mutex::take_until(hold_mode mode, deadline until, const std::stop_token& stop,
+                                                         std::source_location site) noexcept {
+  agent& self = current_agent();
+  static_cast<void>(self.id());
+  auto taken = take(mode, resource(mode, true), until, stop, site);
+  if (taken) self.now_holds(this, held(mode, !until.is_never()), __builtin_return_address(0));
+  return taken;
+}
+
+std::expected<std::unique_lock<shared_mutex>, wait_error> shared_mutex::lock_until(deadline until,
+                                                                                   const std::stop_token& stop,
+                                                                                   std::source_location site) noexcept {
+  if (const auto taken = take_until(hold_mode::exclusive, until, stop, site); !taken) {
+    return std::unexpected{taken.error()};
+  }
+  return std::unique_lock{*this, std::adopt_lock};
+}
+
+std::expected<std::shared_lock<shared_mutex>, wait_error> shared_mutex::lock_shared_until(
+    deadline until, const std::stop_token& stop, std::source_location site) noexcept {
+  if (const auto taken = take_until(hold_mode::shared, until, stop, site); !taken) {
+    return std::unexpected{taken.error()};
+  }
+  return std::shared_lock{*this, std::adopt_lock};
+}
+
+std::expected<void, wait_error> shared_mutex::take(hold_mode mode, const park::resource& what, deadline until,
+                                                   const std::stop_token& stop, std::source_location site) noexcept {
+  const std::uint32_t self = current_agent().id();
+  if (spin(mode, self)) return {};
+  const bool stopped = stop.stop_requested();
+  if (stopped || until.has_passed()) {
+    if (take_now(mode, self)) return {};
+    return std::unexpected{stopped ? wait_error::stopped : wait_error::timeout};
+  }
+  park::thread_wait wait{what, until, site};
+  wait.node().amount = note_of(mode);
+  sync::attempt how = sync::attempt::newcomer;
+  for (;;) {
+    deadline recheck;
+    if (turn{*this}.take_or_enqueue(wait.node(), how, recheck)) return {};
+    const park::phase result = wait.park(recheck < until ? recheck : until, stop, true);
+    if (result == park::phase::granted) return {};
+    if (result != park::phase::timed_out || until.has_passed()) {
+      turn{*this}.leave(wait.node());
+      return std::unexpected{park::error_of(result)};
+    }
+    how = sync::attempt::recheck;
+    wait.rearm();
+  }
+}
+
+// Looks at the word for a bounded time while nobody is parked here; true: taken. A writer that finds shares in slots does
+// not look, as it has to say first that it waits.
+bool shared_mutex::spin(hold_mode mode, std::uint32_t self) noexcept {
+  const bool writes = mode == hold_mode::exclusive;
+  const std::uint64_t keeps_out = writes ? ~reader_waits : closed_to_readers;
+  const bool may_wait = sys::allowed_cpus() > 1;
+  std::int64_t until = 0;
+  for (;;) {
+    for (int i = 0; i < 32; ++i) {
+      const std::uint64_t seen = state_.load(std::memory_order_relaxed);
+      if (writes && (seen & deferring) != 0) return false;
+      if ((seen & keeps_out) == 0 && take_now(mode, self)) return true;
+      if ((seen & (reader_waits | (writes ? writer_waits : 0))) != 0 || !may_wait) return false;
+      sys::spin_pause();
+    }
+    const std::int64_t now = sys::steady_now_ns();
+    if (until == 0) until = now + sync::spin_ns;
+    if (now >= until) return false;
+  }
+}
+
+// It could never succeed.
+void shared_mutex::refuse_if_held(hold_mode wanted, std::source_location site) const noexcept {
+  const agent& self = current_agent();
+  if (holder() == self.id_if_any()) {
+    fatal(wanted == hold_mode::exclusive
+              ? "a shared_mutex was locked twice by one agent, a deadlock of length one"
+              : "a shared_mutex was locked to read by the agent that writes, a deadlock of length one",
+          site);
+  }
+  if (wanted == hold_mode::shared) return;
+  for (std::uint32_t i = 0; i < self.holds().listed(); ++i) {
+    if (self.holds().at(i).lock == this) {
+      fatal("a shared_mutex was locked to write by an agent that reads under it, a deadlock of length one", site);
+    }
+  }
+}
+
+void shared_mutex::overdue(park::slot& late) noexcept {
+  // Its wait is pinned, and it has to come back here before it returns, so the lock exists.
+  auto& m = *const_cast<shared_mutex*>(static_cast<const shared_mutex*>(late.resource_address));
+  turn{m}.break_promise_to(late);
+}
+
+void shared_mutex::destroyed_slow() const noexcept {
+  const std::uint64_t seen = state_.load(std::memory_order_acquire);
+  if (process_is_exiting()) return;
+  if (seen == deferring && !sync::reader_slots::any(this)) return;
+  fatal((seen & anybody) != 0 ? "a shared_mutex was destroyed while it is waited for"
+                              : "a shared_mutex was destroyed while it is held");
+}
+
+park::held_as shared_mutex::held(hold_mode mode, bool tried) const noexcept {
+  return {resource_kind::shared_mutex, origin_, queue_.named(), mode, tried};
+}
+
+park::resource shared_mutex::resource(hold_mode mode, bool breakable) const noexcept {
+  return {resource_kind::shared_mutex, this,     origin_, queue_.named(), &owner_half(state_), owner_shift,
+          mode == hold_mode::shared,   breakable};
+}
+
+// --- tasks ---
+
+bool sync::shared_mutex_wait::ready() noexcept { return mutex_.take_now(mode_, current_agent().id()); }
+
+bool sync::shared_mutex_wait::enqueue() noexcept {
+  node().amount = note_of(mode_);
+  deadline recheck;
+  if (shared_mutex::turn{mutex_}.take_or_enqueue(node(), attempt::newcomer, recheck)) return false;
+  if (!recheck.is_never()) recheck_at(recheck);
+  return true;
+}
+
+park::task_wait::step sync::shared_mutex_wait::claimed(park::phase result) noexcept {
+  const bool woken = result == park::phase::woken;
+  if (woken || (result == park::phase::timed_out && !until().has_passed())) {
+    rearm();
+    deadline recheck;
+    if (shared_mutex::turn{mutex_}.take_or_enqueue(node(), woken ? attempt::woken : attempt::recheck, recheck)) {
+      return step::resume;
+    }
+    if (!recheck.is_never()) recheck_at(recheck);
+    return step::wait;
+  }
+  shared_mutex::turn{mutex_}.leave(node());
+  if (result == park::phase::cancelled) return step::unwind;
+  error_ = park::error_of(result);
+  return step::resume;
+}
+
+void sync::shared_mutex_wait::refused(park::phase result) noexcept { error_ = park::error_of(result); }
+
+std::optional<wait_error> sync::shared_mutex_wait::taken(const void* taken_at) noexcept {
+  if (!error_) current_agent().now_holds(&mutex_, mutex_.held(mode_, !until().is_never()), taken_at);
+  return error_;
+}
+
+template <class Result>
+shared_mutex_awaiter<Result>::shared_mutex_awaiter(shared_mutex& m, deadline until, std::stop_token stop,
+                                                   std::source_location site) noexcept
+    : shared_mutex_wait{m, mode, m.resource(mode, limited), until, std::move(stop), site} {}
+
+template <class Result>
+Result shared_mutex_awaiter<Result>::await_resume() noexcept {
+  const std::optional<wait_error> failed = taken(__builtin_return_address(0));
+  if constexpr (limited) {
+    if (failed) return std::unexpected{*failed};
+  }
+  return lock_type{mutex(), std::adopt_lock};
+}
+
+template class shared_mutex_awaiter<std::unique_lock<shared_mutex>>;
+template class shared_mutex_awaiter<std::shared_lock<shared_mutex>>;
+template class shared_mutex_awaiter<std::expected<std::unique_lock<shared_mutex>, wait_error>>;
+template class shared_mutex_awaiter<std::expected<std::shared_lock<shared_mutex>, wait_error>>;
+
+shared_mutex_awaiter<std::unique_lock<shared_mutex>> shared_mutex::async_lock(std::source_location site) noexcept {
+  static_cast<void>(current_agent().id());
+  refuse_if_held(hold_mode::exclusive, site);
+  return {*this, deadline::never(), {}, site};
+}
+
+shared_mutex_awaiter<std::expected<std::unique_lock<shared_mutex>, wait_error>> shared_mutex::async_lock_until(
+    deadline until, std::stop_token stop, std::source_location site) noexcept {
+  return {*this, until, std::move(stop), site};
+}
+
+shared_mutex_awaiter<std::shared_lock<shared_mutex>> shared_mutex::async_lock_shared(
+    std::source_location site) noexcept {
+  static_cast<void>(current_agent().id());
+  refuse_if_held(hold_mode::shared, site);
+  return {*this, deadline::never(), {}, site};
+}
+
+shared_mutex_awaiter<std::expected<std::shared_lock<shared_mutex>, wait_error>> shared_mutex::async_lock_shared_until(
+    deadline until, std::stop_token stop, std::source_location site) noexcept {
+  return {*this, until, std::move(stop), site};
+}
+
+}  // namespace heddle
