@@ -46,7 +46,7 @@ concept basic_lockable = requires(Lock& lock) {
 /// - notify_all wakes everybody who waits now. [test: condition_variable.notify_all_wakes_threads_and_tasks]
 /// - A notified waiter whose mutex is held is not woken; it waits for the mutex, in its place among those who do.
 ///   [test: condition_requeue.a_notified_waiter_is_shown_as_waiting_for_the_mutex,
-///   condition_requeue.a_deadlock_behind_a_notification_is_found]
+///   condition_deadlock.one_behind_a_notification_is_found]
 /// - Of many that are notified at once, one at a time is woken, whether the mutex is held or not.
 ///   [test: condition_requeue.many_notified_under_the_mutex_are_woken_one_at_a_time,
 ///   condition_requeue.many_notified_without_the_mutex_are_woken_one_at_a_time]
