@@ -30,6 +30,9 @@
 //   I6  Between a giver's look at the queue and its store the queue may change, with the value still gone: a waiter
 //       comes, the one that wanted too much leaves, another giver gives. If nobody has been woken, the store therefore
 //       demands that looked is still there; else the giver looks again.
+//   I7  A waiter that was claimed in another queue (a notified one of a condition) is adopted as a newcomer and sleeps on,
+//       also while the value is there: then whoever adopts it wakes the oldest, in the same critical section, unless a
+//       thread is in flight, which will take and give, or find that somebody else will. So it needs no recheck.
 // Edges.
 //   E1  give: release on the word -> take: acquire.
 //   E2  enqueue sets waiters before it unlocks the queue -> give's store fails or sees it, and the giver locks the queue.
@@ -224,7 +227,7 @@ class turnstile {
         guard.push_back(node);
         park::redirect(node);
       }
-      // Else somebody will give, and sees that they wait; or somebody is on the way, who takes and gives (I2).
+      // Else somebody will give, and sees that they wait; or somebody is on the way (I2, I7).
       if (std::uint32_t after = 0; unattended(next) && Rule::take(next >> value_shift, guard.first()->amount, after)) {
         woken = choose(guard, [](std::uint32_t value) { return value; }, 0);
         others_wait = unattended(word_.load(std::memory_order_relaxed));
