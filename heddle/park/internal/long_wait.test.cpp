@@ -9,6 +9,7 @@
 #include <heddle/sync/semaphore.hpp>
 #include <tests/support/waiting.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -179,6 +180,31 @@ TEST(long_wait, its_stack_goes_with_it) {
     ASSERT_TRUE(first.ends());
   }
   EXPECT_TRUE(stack_of(agent, any_generation).empty());
+}
+
+TEST(long_wait, stacks_may_be_read_while_waits_come_and_go) {
+  const diagnosed on{true};
+  semaphore none{0};
+  std::atomic<bool> enough{false};
+  std::size_t seen = 0;
+  {
+    std::vector<std::jthread> patient;
+    for (int t = 0; t < 3; ++t) {
+      patient.emplace_back([&] {
+        while (!enough) EXPECT_FALSE(none.acquire_until(deadline::after(6ms), {}).has_value());
+      });
+    }
+    EXPECT_TRUE(eventually([&] {
+      for (const park::agent_view& view : park::picture::take().agents) {
+        if (!view.waits || view.wait.resource != &none) continue;
+        const std::vector<const void*> stack = stack_of(view.wait.agent, view.generation);
+        if (!stack.empty()) ++seen;
+        EXPECT_TRUE(std::ranges::all_of(stack, [](const void* pc) { return pc != nullptr; }));
+      }
+      return seen >= 1'000;
+    }));
+    enough = true;
+  }
 }
 
 TEST(long_wait, its_stack_stays_when_it_becomes_a_wait_for_something_else) {
