@@ -32,7 +32,7 @@
 namespace heddle {
 namespace park {
 
-constinit thread_local agent* running_agent = nullptr;
+constinit thread_local agent* running_agent [[gnu::tls_model("initial-exec")]] = nullptr;
 constinit std::atomic<const diagnosis_hooks*> diagnosis{nullptr};
 constinit std::atomic<bool> look_is_due{false};
 
@@ -214,7 +214,9 @@ void agent::move_to(executor* other) noexcept {
   if (id_ != 0) park::set_runs_on(park::slot_at(id_), executor_);
 }
 
-void agent::holds_another() noexcept {
+void agent::holds_another(const void* lock, park::held_as how, const void* taken_at) noexcept {
+  holds_->add_another(lock, how, taken_at);
+  if (how.tried()) return;
   const park::diagnosis_hooks* hooks = park::diagnosis.load(std::memory_order_acquire);
   if (hooks != nullptr) hooks->took_another(*this);
 }

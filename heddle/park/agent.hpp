@@ -59,9 +59,8 @@ class agent {
   /// @param taken_at the program counter of the call that took it.
   /// - What it holds is listed until it is given back. [test: agent.lists_what_it_holds]
   void now_holds(const void* lock, park::held_as how, const void* taken_at) noexcept {
-    holds_->add(lock, how, taken_at);
-    if (holds_->listed() > 1 && !how.tried()) [[unlikely]] {
-      holds_another();
+    if (!holds_->add_first(lock, how, taken_at)) [[unlikely]] {
+      holds_another(lock, how, taken_at);
     }
   }
   /// It gives the lock back. False when it is certain that it did not hold it.
@@ -81,7 +80,7 @@ class agent {
 
  private:
   std::uint32_t take_slot() noexcept;
-  void holds_another() noexcept;
+  void holds_another(const void* lock, park::held_as how, const void* taken_at) noexcept;
 
   std::uint32_t id_{0};
   park::hold_list* holds_{nullptr};  // beside its slot

@@ -20,7 +20,7 @@ class held_as {
   /// @param tried it was taken without the risk of waiting for ever (a try-lock, or one with a deadline), so it makes
   ///   no edge in the lock order.
   held_as(resource_kind kind, origin made, bool named, hold_mode mode, bool tried) noexcept
-      : bits_{(std::bit_cast<std::uint64_t>(made) & pointer_mask) | static_cast<std::uint64_t>(kind) << 48U |
+      : bits_{std::bit_cast<std::uint64_t>(made) | static_cast<std::uint64_t>(kind) << 48U |
               static_cast<std::uint64_t>(named) << 56U | static_cast<std::uint64_t>(mode) << 57U |
               static_cast<std::uint64_t>(tried) << 58U} {}
   constexpr explicit held_as(std::uint64_t bits) noexcept : bits_{bits} {}
@@ -66,7 +66,7 @@ struct hold {
 ///   I1  Only the agent writes. An entry is written before the state that lists it, and only after the state that
 ///       stopped listing it: a reader that sees the same even state before and after has read what was listed then.
 /// Edges. E1 state and entries: release by the agent, acquire by readers.
-/// Cost. Four stores to take, one to give back the lock that was taken last.
+/// Cost. Four stores to take, one to give back; in line for the first lock, a call for those beside it.
 /// - Readers get what was held at one moment, or nothing. [test: holds.may_be_read_while_they_change]
 class alignas(64) hold_list {
  public:
@@ -80,15 +80,27 @@ class alignas(64) hold_list {
 
   /// Adds a lock; by the agent only.
   void add(const void* lock, held_as how, const void* taken_at) noexcept {
+    if (!add_first(lock, how, taken_at)) add_another(lock, how, taken_at);
+  }
+
+  /// Adds a lock if none is held, which is what fast paths do in line; by the agent only.
+  /// @return false: others are held, nothing has been added.
+  [[nodiscard]] bool add_first(const void* lock, held_as how, const void* taken_at) noexcept {
     const std::uint64_t now = state_.load(std::memory_order_relaxed);
-    const std::uint32_t n = listed(now);
-    if (n == capacity) [[unlikely]] {
-      state_.store(now + next_version + one_unlisted, std::memory_order_release);
-      return;
-    }
-    write(n, reinterpret_cast<std::uint64_t>(lock), how.bits(),
-          (reinterpret_cast<std::uint64_t>(taken_at) & pointer_mask) | now >> 33U << 48U);
+    if (static_cast<std::uint32_t>(now) != 0) [[unlikely]]
+      return false;
+    write(0, lock, how, taken_at, now);
     state_.store(now + next_version + 1, std::memory_order_release);  // E1
+    return true;
+  }
+
+  /// Adds a lock to others; by the agent only.
+  void add_another(const void* lock, held_as how, const void* taken_at) noexcept;
+
+  /// Whether this lock is the one that was listed last; by the agent only.
+  [[nodiscard]] bool ends_with(const void* lock) const noexcept {
+    const std::uint32_t n = listed();
+    return n != 0 && entries_[n - 1].lock.load(std::memory_order_relaxed) == reinterpret_cast<std::uint64_t>(lock);
   }
 
   /// Takes a lock out; by the agent only.
@@ -96,9 +108,8 @@ class alignas(64) hold_list {
   /// - In any order. [test: holds.are_given_back_in_any_order]
   bool remove(const void* lock) noexcept {
     const std::uint64_t now = state_.load(std::memory_order_relaxed);
-    const std::uint32_t n = listed(now);
-    if (n != 0 && entries_[n - 1].lock.load(std::memory_order_relaxed) == reinterpret_cast<std::uint64_t>(lock))
-        [[likely]] {
+    if (static_cast<std::uint32_t>(now) == 1 &&
+        entries_[0].lock.load(std::memory_order_relaxed) == reinterpret_cast<std::uint64_t>(lock)) [[likely]] {
       state_.store(now + next_version - 1, std::memory_order_release);  // E1
       return true;
     }
@@ -138,6 +149,10 @@ class alignas(64) hold_list {
   static std::uint32_t listed(std::uint64_t state) noexcept { return static_cast<std::uint32_t>(state & 0xffffU); }
   static std::uint32_t unlisted(std::uint64_t state) noexcept {
     return static_cast<std::uint32_t>(state >> 16U & 0xffffU);
+  }
+  void write(std::uint32_t at, const void* lock, held_as how, const void* taken_at, std::uint64_t now) noexcept {
+    write(at, reinterpret_cast<std::uint64_t>(lock), how.bits(),
+          reinterpret_cast<std::uint64_t>(taken_at) | now >> 33U << 48U);  // addresses of user space have 47 bits
   }
   void write(std::uint32_t at, std::uint64_t lock, std::uint64_t how, std::uint64_t taken_at) noexcept {
     entries_[at].lock.store(lock, std::memory_order_release);  // I1
