@@ -20,8 +20,10 @@
 namespace heddle {
 
 /// The word that holds the id of the agent that is waited for, as word >> shift; 0 when there is none. With it, a lock
-/// takes part in the search for deadlocks: current_agent().id() is the id. It must live as long as anybody waits.
+/// takes part in the search for deadlocks: current_agent().id() is the id. It must live as long as anybody waits. A lock
+/// tells its agent, too, with agent::now_holds() and no_longer_holds(): then it is listed, and its order is watched.
 /// - The picture shows whom it names. [test: wait_queue.a_lock_built_on_it_names_its_holder]
+/// - A deadlock is found. [test: wait_queue.a_deadlock_of_two_locks_built_on_it_is_found_and_can_be_broken]
 struct owner_word {
   const std::atomic<std::uint32_t>* word = nullptr;
   std::uint8_t shift = 0;
@@ -48,7 +50,8 @@ struct owner_word {
 /// - A woken task whose executor is busy strands nobody: if others of other executors stand behind it, the next is woken
 ///   after 1 ms. [test: wait_queue.a_busy_executor_does_not_strand_those_behind]
 ///   What is handed over stays with the task until its executor gets to it: wake where that may be long.
-/// - A waiter in `wait` looks at something else than the one before it? Then wake them all, or give each sort a queue.
+/// - Waiters that want different things are woken all at once, or stand in a queue for each sort: a wake of one may go to
+///   one that it does not help, and is used up.
 ///   [test: wait_queue.wake_all_lets_in_whoever_is_ready]
 ///
 /// Fairness: wakes and hand-overs go to the oldest; newcomers may barge in before a woken one.

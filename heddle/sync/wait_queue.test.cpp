@@ -1,8 +1,12 @@
 #include <heddle/sync/wait_queue.hpp>
 
 #include <gtest/gtest.h>
+#include <heddle/sync/latch.hpp>
 #include <heddle/task/sync_wait.hpp>
+#include <heddle/watch/report.hpp>
+#include <heddle/watch/settings.hpp>
 #include <tests/support/misuse.hpp>
+#include <tests/support/no_deadlocks.hpp>
 #include <tests/support/tasks.hpp>
 #include <tests/support/waiting.hpp>
 
@@ -15,6 +19,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string_view>
 #include <thread>
@@ -446,20 +451,65 @@ TEST(wait_queue, may_be_destroyed_once_all_were_handed_over_to) {
 class plain_lock {
  public:
   void lock() {
-    waiters_.wait([this] {
-      if (holder_ != 0) return false;
-      holder_ = current_agent().id();
-      return true;
-    });
+    waiters_.wait([this] { return take(); });
+    note();
+  }
+  [[nodiscard]] std::expected<void, wait_error> lock_until(deadline until) {
+    const auto taken = waiters_.wait_until([this] { return take(); }, until);
+    if (taken) note();
+    return taken;
   }
   void unlock() {
     waiters_.wake_one([this] { holder_ = 0; });
+    current_agent().no_longer_holds(this);
   }
 
  private:
+  bool take() {
+    if (holder_ != 0) return false;
+    holder_ = current_agent().id();
+    return true;
+  }
+  void note() {
+    current_agent().now_holds(
+        this, {resource_kind::mutex, origin{"a plain lock"}, true, park::hold_mode::exclusive, false}, nullptr);
+  }
+
   std::atomic<std::uint32_t> holder_{0};  // written under waiters_' lock
   wait_queue waiters_{"a plain lock", resource_kind::mutex, {.word = &holder_, .shift = 0}};
 };
+
+TEST(wait_queue, a_deadlock_of_two_locks_built_on_it_is_found_and_can_be_broken) {
+  const test::makes_deadlocks deliberate;
+  watch::settings wanted;
+  wanted.on_deadlock = watch::policy::break_it;
+  wanted.log = false;
+  watch::configure(wanted);
+  std::atomic<int> found{0};
+  plain_lock left;
+  plain_lock right;
+  latch both{2};
+  std::expected<void, wait_error> broken;
+  {
+    const watch::subscription reports = watch::on_report([&](const watch::report& each) {
+      if (each.what == watch::problem::deadlock && each.how_sure == watch::confidence::certain) ++found;
+    });
+    const std::jthread one{[&] {
+      const std::lock_guard held{left};
+      both.arrive_and_wait();
+      const std::lock_guard wanted_too{right};
+    }};
+    const std::jthread other{[&] {
+      const std::lock_guard held{right};
+      both.arrive_and_wait();
+      broken = left.lock_until(deadline::never());  // the one that can say so
+    }};
+  }
+  watch::configure(watch::settings::from_environment());
+  EXPECT_EQ(found, 1);
+  ASSERT_FALSE(broken);
+  EXPECT_EQ(broken.error(), wait_error::deadlock);
+}
 
 TEST(wait_queue, a_lock_built_on_it_names_its_holder) {
   plain_lock lock;
