@@ -1,0 +1,4 @@
+#include "locks_of_absl.hpp"
+#include "shared_mutex_mixed/workload.hpp"
+
+int main(int argc, char** argv) { return peers::shared_mutex_mixed<peers::absl_mutex>(argc, argv); }
