@@ -343,7 +343,7 @@ TEST(once, may_be_destroyed_by_whom_done_let_go) {
 // --- fork ---
 
 [[noreturn]] void fork_while_another_is_at_it() {
-  static once o;
+  constinit static once o;
   std::thread{[] {
     const once_turn turn = o.begin();
     while (true) std::this_thread::yield();
