@@ -216,8 +216,8 @@ class Bench(unittest.TestCase):
         self.assertEqual((row["best_peer"], row["ratio"]), ("cas", 0.909))
 
     def test_a_row_without_peers_has_a_limit(self):
-        self.assertTrue(self.row({"heddle": [(99, 1)]}, at_most=100)["targets"][0]["reached"])
-        self.assertFalse(self.row({"heddle": [(101, 1)]}, at_most=100)["targets"][0]["reached"])
+        self.assertTrue(self.row({"heddle": [(99, 1)]}, at_most={"value": 100})["targets"][0]["reached"])
+        self.assertFalse(self.row({"heddle": [(101, 1)]}, at_most={"value": 100})["targets"][0]["reached"])
 
     def test_the_interval_needs_enough_runs(self):
         self.assertIsNone(self.bench.interval([1, 2, 3, 4, 5]))

@@ -15,7 +15,7 @@ An entry of suites.json:
   targets            [{"against": [peer, ...], "at_least": ratio}, ...]: heddle must be so many times better than the
                      best of them. The row's best peer is the best of all that targets name, or of all peers.
   least_share        a run counts only if the least served thread got at least this part of its share
-  at_most            for a row without peers: heddle's value must not be above it
+  at_most            limits for what heddle's program prints: {"value": 100}
   cpus               how many processors the programs may use
   rounds, seconds    instead of the usual ones: {"quick": 5, "full": 11}
 """
@@ -86,8 +86,9 @@ def evaluate(suite, entry, samples):
         rival = min(contenders(target["against"], starved), key=ratios.get)
         reached = not starved[own] and round(ratios[rival], 3) >= target["at_least"]
         targets.append({**target, "best": rival, "ratio": round(ratios[rival], 3), "reached": reached})
-    if "at_most" in entry:
-        targets.append({"at_most": entry["at_most"], "reached": values[own] <= entry["at_most"]})
+    for name, limit in entry.get("at_most", {}).items():
+        found = statistics.median(run[name] for run in samples[own])
+        targets.append({"at_most": limit, "of": name, "found": found, "reached": found <= limit})
     named = {peer for target in targets for peer in target.get("against", [])} or set(ratios)
     best_peer = min(contenders(sorted(named), starved), key=ratios.get) if named else None
     row = {
@@ -130,7 +131,7 @@ def print_row(row, entry, samples, seconds):
     for target in row["targets"]:
         mark = "reached" if target["reached"] else "MISSED "
         if "at_most" in target:
-            print(f"  {mark}  at most {target['at_most']:g}: {row['heddle']:.3f}")
+            print(f"  {mark}  {target['of']} at most {target['at_most']:g}: {target['found']:.2f}")
             continue
         print(f"  {mark}  at least {target['at_least']:g} x "
               f"{' or '.join(target['against'])}: {target['ratio']:.3f}")
