@@ -1,5 +1,6 @@
 #include <heddle/sync/backoff.hpp>
 #include <heddle/sys/futex.hpp>
+#include <heddle/watch/livelock.hpp>
 
 #include <atomic>
 
@@ -11,5 +12,7 @@ std::uint64_t backoff::fresh_seed() noexcept {
   const std::uint64_t count = asked.fetch_add(1, std::memory_order_relaxed) + 1;
   return static_cast<std::uint64_t>(sys::steady_now_ns()) ^ (count << 48U) ^ (count * 0x9e3779b97f4a7c15U);
 }
+
+void backoff::tell() const noexcept { watch::attempts_without_progress(origin_, named_, attempts_); }
 
 }  // namespace heddle
