@@ -1,4 +1,5 @@
 #include <heddle/sync/guarded.hpp>
+#include <heddle/sync/shared_mutex.hpp>
 
 #include <gtest/gtest.h>
 #include <heddle/task/sync_wait.hpp>
@@ -8,6 +9,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -126,6 +128,36 @@ TEST(guarded, its_lock_is_called_after_the_place_where_it_is_made) {
     EXPECT_EQ(wait.site.find("heddle/sync/guarded.test.cpp:"), 0U);
   }
   mine.reset();
+}
+
+TEST(guarded, readers_get_the_value_together) {
+  guarded<std::vector<int>, shared_mutex> numbers{std::vector{1, 2, 3}, "numbers"};
+  const auto& seen_from_outside = numbers;
+  const auto first = seen_from_outside.read_lock();
+  test::loop_thread loop;
+  const auto sum = [](const guarded<std::vector<int>, shared_mutex>& shared) -> task<int> {
+    const auto held = co_await shared.async_read_lock();
+    co_return std::accumulate(held->begin(), held->end(), 0);
+  };
+  test::started<int> second{loop.where(), sum(numbers)};
+  ASSERT_TRUE(second.ends());
+  EXPECT_EQ(second.value(), 6);
+  std::size_t size = 0;
+  std::thread{[&] { size = seen_from_outside.read([](const std::vector<int>& v) { return v.size(); }); }}.join();
+  EXPECT_EQ(size, 3U);
+}
+
+TEST(guarded, a_writer_has_the_value_alone) {
+  guarded<int, shared_mutex> count{0};
+  constexpr int rounds = 500;
+  const auto count_up = [](guarded<int, shared_mutex>& shared) -> task<void> {
+    for (int i = 0; i < rounds; ++i) ++*co_await shared.async_lock();
+  };
+  test::loop_thread loop;
+  const test::started<void> counts{loop.where(), count_up(count)};
+  for (int i = 0; i < rounds; ++i) count.write([](int& n) { ++n; });
+  ASSERT_TRUE(counts.ends());
+  EXPECT_EQ(count.read([](int n) { return n; }), 2 * rounds);
 }
 
 }  // namespace

@@ -1,4 +1,65 @@
-// ESSAY
+// A lock for many readers or one writer.
+//
+// State. state_, 64 bits; the flags are changed only under the queue's lock, but for `deferring`, which readers set.
+//   63-32  readers: the shares that are counted here. Others lie in slots (internal/reader_slots.hpp).
+//   31-8   the writer's agent id, 0 when nobody writes. Never together with readers or `deferring`.
+//   4 owes          something is kept for a task that was woken: a share, or the turn to write (see owed_).
+//   3 reader_waits  readers stand in the queue, or did when they were last looked at.
+//   2 writer_waits  a writer waits: nobody else may enter. Never together with `deferring`.
+//   1 scanning      a writer is moving shares out of the slots; there may still be some.
+//   0 deferring     readers that come put their shares into slots.
+//   writers_        how many stand in the queue to write; one that a promise was given to still counts.
+//   in_flight_      how many threads were told to try, and have not yet.
+//   owed_           0, or how many tasks may still enter to read; or, with the highest bit, the task that may write.
+//   epoch_          a promise counts only while this is what it was when the promise was given.
+//   plain_reads_    readers that meet are counted in the state until this is 0.
+// Invariants.
+//   I1  Shares are alike. There are as many as readers, counting the shares in slots and in the state, and one more for
+//       each reader that has put one down and not yet looked whether that counts. Giving back takes any of them: one in
+//       the agent's own line, else one in the state.
+//   I2  A share in a slot counts only if `deferring` was still set, and the lock open, after it had been put there. Else
+//       the reader takes it up again; and if it is gone, somebody has moved it into the state, or has given it back in
+//       place of one that is there; so the reader has a share. Whoever clears `deferring` moves all shares out of the
+//       slots; so that afterwards only such as will be taken up again are there, and `readers` says whether anybody
+//       reads.
+//   I3  writers_ is not 0: then writer_waits is set, or somebody is in flight. So the last reader to leave sees that it
+//       has to look after them, or whoever is in flight will: it always comes back, takes the lock or queues up, and if
+//       it was the last in flight, sets writer_waits again and settles.
+//   I4  Whoever makes it possible for somebody to enter settles: chooses, under the queue's lock, whose turn it is. After
+//       a writer it is the readers that wait, all of them; after the last reader, the oldest writer. A waiter that
+//       cannot be claimed is about to leave, or to look again, and then settles itself.
+//   I5  The store that gives up the lock is the last access to it, if nobody waits; a share in a slot is given back
+//       without one. If somebody waits or is on the way, the lock is given up under the queue's lock, and the last
+//       access is to let go of that: whoever could destroy the lock has to wait for those who wait, and they for the
+//       queue's lock.
+//   I6  A thread that was told to try, or was let in, will run. A task may not, for as long as its executor is busy. So
+//       it is never let in but promised that it may enter, and others are kept out until it has, or for 1 ms: then the
+//       clock breaks the promise, if waiters of other executors stand in the queue; and a newcomer that finds one looks
+//       again after 1 ms by itself. Breaking it is to go on to the next epoch. Its task, when it runs, is a newcomer
+//       with an old place in the queue. A promise that has not been broken can be kept, since nobody else has been let
+//       in.
+// Edges.
+//   E1  giving up: release on state_ -> taking: acquire. Readers' changes to state_ continue the release sequence. A
+//       share given back in a slot: release on the word -> acquire by the writer that looks at it, or, where the share
+//       stood for another, by the reader that finds its own gone, and then by state_.
+//   E2  A reader puts its share down, then looks at state_; a writer clears `deferring`, then looks at the words: all
+//       seq_cst (Dekker). So either the reader sees the writer, and takes its share up again; or the writer sees the
+//       share.
+// Progress and fairness. A writer that stands in the queue bars readers that come later; after it, those that waited go
+//   in together, before the next writer; so a phase of either kind lasts as long as its slowest member. As long as
+//   nobody has waited for 1 ms, threads whose turn it is are only told to try, and those who come before they have
+//   woken up may go first. Once somebody has, turns are given, not told. What is lost by strict turns from the first
+//   moment is that each one costs two context switches as soon as one waiter has gone to sleep, and that this never
+//   ends (see Rejected).
+// Cost. A reader alone, readers in slots, a writer: one compare-and-swap to take, one to give. Looking at the slots:
+//   two words in each of 8 to 64 lines; plain_reads_ sees to it that it is not done for every write.
+// Rejected. Turns that are given at once, without the first millisecond: at 5 % writes and four threads on two CPUs,
+//   half the throughput, and a hundred times as many context switches. A membarrier in place of the reader's seq_cst:
+//   the reader needs a read-modify-write anyway, as its word may be another lock's. Slots by CPU: a task would have to
+//   look for its share everywhere. A word of the agent's id beside the lock's: two locks could not use one line.
+// Source. Phase-fair: B. Brandenburg, J. Anderson, "Spin-Based Reader-Writer Synchronization for Multiprocessor
+//   Real-Time Systems" (2010). Shares in slots: folly's SharedMutex; going back to them only after a while: D. Dice, A.
+//   Kogan, "BRAVO: Biased Locking for Reader-Writer Locks" (2019).
 
 #include <heddle/base/exiting.hpp>
 #include <heddle/base/fatal.hpp>
@@ -36,18 +97,30 @@ constexpr std::uint32_t note_of(hold_mode mode) noexcept { return mode == hold_m
 
 // --- to read ---
 
-// Fast paths call nothing; what is missing is made up for in the slow halves.
+// Fast paths call nothing but as their last step, so that they need no stack frame; what is missing is made up for in the
+// slow halves.
 void shared_mutex::lock_shared(std::source_location site) noexcept {
   if (agent* const self = park::known_agent(); self != nullptr) [[likely]] {
     std::uint64_t seen = state_.load(std::memory_order_acquire);
-    if (seen == 0 ? state_.compare_exchange_strong(seen, one_reader, std::memory_order_acquire,
-                                                   std::memory_order_relaxed)  // E1
-                  : (seen & (closed_to_readers | deferring)) == deferring && read_in_slot(self->id_if_any())) {
+    if (seen == 0 && state_.compare_exchange_strong(seen, one_reader, std::memory_order_acquire,
+                                                    std::memory_order_relaxed)) {  // E1
       self->now_holds(this, held(hold_mode::shared, false), __builtin_return_address(0));
+      return;
+    }
+    if ((seen & (closed_to_readers | deferring)) == deferring) {
+      lock_shared_in_slot(*self, site, __builtin_return_address(0));
       return;
     }
   }
   lock_shared_slow(site, __builtin_return_address(0));
+}
+
+void shared_mutex::lock_shared_in_slot(agent& self, std::source_location site, const void* caller) noexcept {
+  if (read_in_slot(self.id_if_any())) [[likely]] {
+    self.now_holds(this, held(hold_mode::shared, false), caller);
+    return;
+  }
+  lock_shared_slow(site, caller);
 }
 
 void shared_mutex::lock_shared_slow(std::source_location site, const void* caller) noexcept {
@@ -101,23 +174,38 @@ bool shared_mutex::begins_deferring() noexcept {
   return false;
 }
 
+// The held list is looked at afterwards: what is loaded before a locked instruction delays it.
 void shared_mutex::unlock_shared() noexcept {
-  agent* const self = park::known_agent();
-  if (self == nullptr || !self->no_longer_holds(this)) [[unlikely]] {
-    fatal("a shared_mutex was unlocked by an agent that does not read under it");
+  if (agent* const self = park::known_agent(); self != nullptr) [[likely]] {
+    std::uint64_t seen = state_.load(std::memory_order_acquire);
+    if ((seen == one_reader &&
+         state_.compare_exchange_strong(seen, 0, std::memory_order_release, std::memory_order_relaxed)) ||  // E1
+        ((seen & deferring) != 0 && sync::reader_slots::take(self->id_if_any(), this))) {                   // I5
+      if (self->holds().ends_with(this)) [[likely]] {
+        self->no_longer_holds(this);
+        return;
+      }
+      forget_share(*self);
+      return;
+    }
   }
-  std::uint64_t seen = state_.load(std::memory_order_acquire);
-  if ((seen & (deferring | scanning)) != 0) {
-    if (sync::reader_slots::take(self->id_if_any(), this)) return;  // I5
-    seen = state_.load(std::memory_order_acquire);                  // a writer may have moved it just now (I2)
-  }
-  if (seen == one_reader) [[likely]] {
-    if (state_.compare_exchange_strong(seen, 0, std::memory_order_release, std::memory_order_relaxed)) return;  // E1
-  }
-  unlock_shared_slow(seen);
+  unlock_shared_slow();
 }
 
-void shared_mutex::unlock_shared_slow(std::uint64_t seen) noexcept {
+// The lock may be gone.
+void shared_mutex::forget_share(agent& self) noexcept {
+  if (!self.no_longer_holds(this)) fatal("a shared_mutex was unlocked by an agent that does not read under it");
+}
+
+void shared_mutex::unlock_shared_slow() noexcept {
+  agent& self = current_agent();
+  static_cast<void>(self.id());
+  forget_share(self);
+  std::uint64_t seen = state_.load(std::memory_order_acquire);
+  if ((seen & (deferring | scanning)) != 0) {
+    if (sync::reader_slots::take(self.id_if_any(), this)) return;  // I5
+    seen = state_.load(std::memory_order_acquire);                 // a writer may have moved it just now (I2)
+  }
   for (;;) {
     if (readers(seen) == 0 || (seen & owner_mask) != 0) {
       fatal("a shared_mutex was unlocked by an agent that does not read under it");
@@ -259,11 +347,14 @@ std::expected<void, wait_error> shared_mutex::take(hold_mode mode, const park::r
     if (turn{*this}.take_or_enqueue(wait.node(), how, recheck)) return {};
     const park::phase result = wait.park(recheck < until ? recheck : until, stop, true);
     if (result == park::phase::granted) return {};
-    if (result != park::phase::timed_out || until.has_passed()) {
+    if (result == park::phase::woken) {
+      how = sync::attempt::woken;
+    } else if (result == park::phase::timed_out && !until.has_passed()) {
+      how = sync::attempt::recheck;
+    } else {
       turn{*this}.leave(wait.node());
       return std::unexpected{park::error_of(result)};
     }
-    how = sync::attempt::recheck;
     wait.rearm();
   }
 }
@@ -321,7 +412,8 @@ void shared_mutex::destroyed_slow() const noexcept {
 }
 
 park::held_as shared_mutex::held(hold_mode mode, bool tried) const noexcept {
-  return {resource_kind::shared_mutex, origin_, queue_.named(), mode, tried};
+  return park::held_as{resource_kind::shared_mutex, origin_, queue_.named(), mode, tried}.with_queue_at(
+      offsetof(shared_mutex, queue_));
 }
 
 park::resource shared_mutex::resource(hold_mode mode, bool breakable) const noexcept {

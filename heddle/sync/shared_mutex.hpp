@@ -69,13 +69,18 @@ class shared_mutex_awaiter;
 /// - A share may be given back on another thread than it was taken on, by the same task.
 ///   [test: shared_mutex.a_task_gives_its_share_back_on_another_thread]
 ///
-/// Fairness is by phases: readers and writers take turns. Who waits, is served oldest first among its kind.
-/// - A writer waits for the readers that were before it, and for no later ones.
-///   [test: shared_mutex.a_writer_waits_for_no_reader_that_came_later]
-/// - Readers wait for one writer at most, however many stand before them; then all that wait go in together.
-///   [test: shared_mutex.readers_wait_for_one_writer_at_most]
-/// - What is handed to a thread is its own. What is handed to a task is kept for it for 1 ms; if its executor has not run
-///   it by then, others go first. [test: shared_mutex.a_busy_executor_does_not_keep_others_out]
+/// Fairness is by phases: readers and writers take turns. Who waits is served oldest first among its kind.
+/// - A writer that waits lets no later reader pass: it waits for those that were in before it.
+///   [test: shared_mutex.a_writer_waits_for_no_reader_that_came_later,
+///   shared_mutex.a_writer_gets_its_turn_beside_readers_that_never_rest]
+/// - Readers that wait, wait for one writer at most, however many stand before them; then they go in together.
+///   [test: shared_mutex.readers_wait_for_one_writer_at_most,
+///   shared_mutex.a_reader_gets_its_turn_beside_writers_that_never_rest]
+/// - This is strict once somebody has waited for 1 ms. Before that, a thread whose turn it is, is only told to try, and
+///   those that come before it has woken up may go first. [test: shared_mutex.who_has_waited_for_long_is_let_in_at_once]
+/// - A task's turn is kept for it for 1 ms; if its executor has not run it by then, others go first.
+///   [test: shared_mutex.a_busy_executor_does_not_keep_others_out,
+///   shared_mutex.newcomers_wait_for_a_busy_executor_only_a_while]
 ///
 /// Cost: one compare-and-swap to lock, one to unlock, without waiters, for a reader, for readers that come together, and
 /// for a writer. The first writer after such readers looks at two words of a line for each four CPUs' worth of lines (8 to
@@ -223,18 +228,21 @@ class HEDDLE_THREAD_SAFETY(capability("shared_mutex")) shared_mutex {
   [[nodiscard]] bool begins_deferring() noexcept;
   void refuse_if_held(park::hold_mode wanted, std::source_location site) const noexcept;
   void lock_slow(std::source_location site, const void* caller) noexcept;
+  void lock_shared_in_slot(agent& self, std::source_location site, const void* caller) noexcept;
   void lock_shared_slow(std::source_location site, const void* caller) noexcept;
   void unlock_slow() noexcept;
-  void unlock_shared_slow(std::uint64_t seen) noexcept;
+  void unlock_shared_slow() noexcept;
+  void forget_share(agent& self) noexcept;
   void destroyed_slow() const noexcept;
   static void overdue(park::slot& late) noexcept;
 
-  std::atomic<std::uint64_t> state_{0};       // see shared_mutex.cpp
-  park::queue queue_;                         // under its own lock; its `named` bit says which half of origin_ counts
-  std::uint32_t owed_{0};                     // under the queue's lock: what is kept for tasks
-  origin origin_;                             // constant
-  std::uint32_t writers_{0};                  // under the queue's lock: how many wait to write
-  std::uint32_t epoch_ : 24 {0};              // under the queue's lock: which promises to tasks still count
+  std::atomic<std::uint64_t> state_{0};  // see shared_mutex.cpp
+  park::queue queue_;                    // under its own lock; its `named` bit says which half of origin_ counts
+  std::uint32_t owed_{0};                // under the queue's lock: what is kept for tasks
+  origin origin_;                        // constant
+  std::uint32_t writers_ : 24 {0};       // under the queue's lock: how many stand there to write
+  std::uint32_t in_flight_ : 8 {0};      // under the queue's lock: how many threads were woken and have not tried yet
+  std::uint32_t epoch_ : 24 {0};         // under the queue's lock: which promises to tasks still count
   std::atomic<std::uint8_t> plain_reads_{0};  // how many readers that meet another are still counted in the word
 };
 

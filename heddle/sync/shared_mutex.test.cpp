@@ -467,6 +467,28 @@ TEST(shared_mutex, readers_wait_for_one_writer_at_most) {
   EXPECT_TRUE(third.gets_in());
 }
 
+TEST(shared_mutex, who_has_waited_for_long_is_let_in_at_once) {
+  shared_mutex m;
+  {
+    std::shared_lock mine{m};
+    const writer waiting{m};
+    ASSERT_TRUE(waited_for(m, 1));
+    ASSERT_TRUE(test::passed(deadline::after(2ms)));
+    mine.unlock();
+    EXPECT_FALSE(m.try_lock_shared()) << "it was handed over";
+    EXPECT_TRUE(waiting.gets_in());
+  }
+  {
+    std::unique_lock mine{m};
+    const reader waiting{m};
+    ASSERT_TRUE(waited_for(m, 1));
+    ASSERT_TRUE(test::passed(deadline::after(2ms)));
+    mine.unlock();
+    EXPECT_FALSE(m.try_lock()) << "it has its share";
+    EXPECT_TRUE(waiting.gets_in());
+  }
+}
+
 TEST(shared_mutex, tasks_have_their_turn_in_the_same_phases) {
   shared_mutex m;
   std::optional<writer> first{std::in_place, m};

@@ -18,7 +18,7 @@ shared_mutex::turn::~turn() {
   while (first_ != 0) {
     park::slot& chosen = park::slot_at(first_);
     first_ = chosen.next;  // before it can go on
-    park::publish(chosen, chosen.item == nullptr ? park::phase::granted : park::phase::woken);
+    park::publish(chosen, chosen.item == nullptr && granted_ ? park::phase::granted : park::phase::woken);
   }
 }
 
@@ -52,13 +52,19 @@ bool shared_mutex::turn::take_or_enqueue(park::slot& node, sync::attempt how, de
       accept(node, note);
       return true;
     }
-    if (writes(node) ? announce_and_take(node.index) : enter_or_mark()) return true;
-    if (writes(node)) ++m_.writers_;
-    if (how == sync::attempt::newcomer) {
-      guard_.push_back(node);
-    } else {
-      guard_.push_by_age(node);
+    const bool was_in_flight = how == sync::attempt::woken && node.item == nullptr;
+    if (was_in_flight) m_.in_flight_ = (m_.in_flight_ - 1U) & most_in_flight;
+    const bool taken = writes(node) ? announce_and_take(node.index) : enter_or_mark();
+    if (!taken) {
+      if (writes(node)) count_writers(1);
+      if (how == sync::attempt::newcomer) {
+        guard_.push_back(node);
+      } else {
+        guard_.push_by_age(node);
+      }
     }
+    if (was_in_flight) arrived();
+    if (taken) return true;
   }
   if (node.queued && depends_on_promise(node))
     recheck = deadline::at_ns(sys::steady_now_ns() + sync::patience_ns);  // I6
@@ -66,7 +72,7 @@ bool shared_mutex::turn::take_or_enqueue(park::slot& node, sync::attempt how, de
 }
 
 void shared_mutex::turn::leave(park::slot& node) noexcept {
-  if (writes(node)) --m_.writers_;
+  if (writes(node)) count_writers(-1);
   guard_.remove(node);
   const std::uint64_t gone = (writers_wait() ? 0 : writer_waits) | (guard_.empty() ? reader_waits : 0);
   change([gone](std::uint64_t seen) { return seen & ~gone; });
@@ -97,8 +103,8 @@ bool shared_mutex::turn::announce_and_take(std::uint32_t self) noexcept {
   sync::reader_slots::move_into(m_.state_, one_reader, &m_);  // E2, I2
   m_.plain_reads_.store(plain_reads_after_writing, std::memory_order_relaxed);
   change([](std::uint64_t now) { return now & ~scanning; });
-  if (writers_wait() || m_.owed_ != 0 || readers(state()) != 0) return false;
-  change([self](std::uint64_t now) { return (now & ~writer_waits) | owned_by(self); });
+  if (m_.owed_ != 0 || readers(state()) != 0) return false;
+  change([&](std::uint64_t now) { return (now & ~writer_waits) | waiting_writers_bit() | owned_by(self); });
   return true;
 }
 
@@ -118,7 +124,7 @@ bool shared_mutex::turn::enter_or_mark() noexcept {
 void shared_mutex::turn::accept(const park::slot& node, std::uint32_t note) noexcept {
   if ((note & 1U) != 0) {
     m_.owed_ = 0;
-    --m_.writers_;
+    count_writers(-1);
     change([&](std::uint64_t seen) {
       return (seen & ~(writer_waits | owes)) | waiting_writers_bit() | owned_by(node.index);
     });
@@ -132,7 +138,7 @@ void shared_mutex::turn::accept(const park::slot& node, std::uint32_t note) noex
 void shared_mutex::turn::forget_promises() noexcept {
   if (m_.owed_ == 0) return;
   m_.epoch_ = (m_.epoch_ + 1) & epoch_mask;
-  if ((m_.owed_ & owed_to_writer) != 0) --m_.writers_;
+  if ((m_.owed_ & owed_to_writer) != 0) count_writers(-1);
   m_.owed_ = 0;
   change([this](std::uint64_t seen) { return (seen & ~(writer_waits | owes)) | waiting_writers_bit(); });
 }
@@ -145,16 +151,45 @@ bool shared_mutex::turn::depends_on_promise(const park::slot& node) const noexce
   return std::atomic_ref{promised_one.runs_on}.load(std::memory_order_relaxed) != node.runs_on;
 }
 
+// One that was in flight has tried. If it was the last, whoever waits to write bars new readers again, or is let in.
+void shared_mutex::turn::arrived() noexcept {
+  if (m_.in_flight_ != 0) return;
+  change([this](std::uint64_t seen) { return seen | waiting_writers_bit(); });  // I3
+  settle(false);
+}
+
+// Whether the oldest has waited so long that phases are kept strictly.
+bool shared_mutex::turn::somebody_is_passed_over() const noexcept {
+  const park::slot* const oldest = guard_.first();
+  return oldest != nullptr && sys::steady_now_ns() - oldest->since_ns > sync::patience_ns;
+}
+
+// Whether those that wait to read can be told to try: tasks might not do so soon.
+bool shared_mutex::turn::readers_are_a_few_threads() const noexcept {
+  std::uint32_t threads = 0;
+  for (const park::slot* node = guard_.first(); node != nullptr; node = guard_.after(*node)) {
+    if (writes(*node)) continue;
+    if (node->item != nullptr || threads == most_in_flight) return false;
+    ++threads;
+  }
+  return true;
+}
+
 // Lets in whose turn it is, if it is anybody's (I3, I4).
 void shared_mutex::turn::settle(bool readers_first) noexcept {
   const std::uint64_t seen = state();
-  if ((seen & owner_mask) != 0) return;
-  if ((seen & reader_waits) != 0 && (readers_first || !writers_wait())) admit_readers();
-  if (writers_wait() && m_.owed_ == 0 && readers(state()) == 0) hand_to_writer();
+  if ((seen & owner_mask) != 0 || guard_.empty()) return;
+  const bool strictly = somebody_is_passed_over();
+  if ((seen & reader_waits) != 0 && (readers_first || !writers_wait())) admit_readers(strictly);
+  if (!writers_wait() || m_.owed_ != 0 || readers(state()) != 0) return;
+  if (m_.in_flight_ == 0 || strictly) hand_to_writer(strictly);
+  change([this](std::uint64_t now) { return (now & ~writer_waits) | waiting_writers_bit(); });
 }
 
-void shared_mutex::turn::admit_readers() noexcept {
-  std::uint64_t threads = 0;
+// Strictly: they have their shares from now on; else they are told to try.
+void shared_mutex::turn::admit_readers(bool strictly) noexcept {
+  const bool grants = strictly || m_.in_flight_ != 0 || !readers_are_a_few_threads();
+  std::uint32_t threads = 0;
   for (park::slot* node = guard_.first(); node != nullptr;) {
     park::slot* const next = guard_.after(*node);
     if (!writes(*node) && park::claim(*node)) {
@@ -168,23 +203,35 @@ void shared_mutex::turn::admit_readers() noexcept {
     }
     node = next;
   }
-  change(
-      [&](std::uint64_t seen) { return ((seen & ~reader_waits) | (m_.owed_ != 0 ? owes : 0)) + threads * one_reader; });
+  granted_ = grants;
+  if (!grants) m_.in_flight_ = threads & most_in_flight;
+  change([&](std::uint64_t seen) {
+    return ((seen & ~reader_waits) | (m_.owed_ != 0 ? owes : 0)) + (grants ? threads * one_reader : 0);
+  });
 }
 
-void shared_mutex::turn::hand_to_writer() noexcept {
+void shared_mutex::turn::hand_to_writer(bool strictly) noexcept {
   park::slot* node = guard_.first();
   while (node != nullptr && !(writes(*node) && park::claim(*node))) node = guard_.after(*node);
   if (node == nullptr) return;  // they are all just leaving, and will settle what is left
-  if (node->item == nullptr) {
-    --m_.writers_;
-    change([&](std::uint64_t seen) { return (seen & ~writer_waits) | waiting_writers_bit() | owned_by(node->index); });
-  } else {
+  if (node->item != nullptr) {
     m_.owed_ = owed_to_writer | node->index;
     node->amount = writes_note | promised();
     change([](std::uint64_t seen) { return seen | owes; });
+  } else {
+    count_writers(-1);
+    if (strictly) {
+      granted_ = true;
+      change([&](std::uint64_t seen) { return seen | owned_by(node->index); });
+    } else {
+      m_.in_flight_ = 1;
+    }
   }
   choose(*node);
+}
+
+void shared_mutex::turn::count_writers(int change) noexcept {
+  m_.writers_ = (m_.writers_ + static_cast<std::uint32_t>(change)) & writers_mask;
 }
 
 void shared_mutex::turn::choose(park::slot& node) noexcept {

@@ -75,24 +75,31 @@ struct shared_mutex::turn {
     }
     return seen;
   }
+  // What the state has to say of those who wait to write (I3).
   [[nodiscard]] std::uint64_t waiting_writers_bit() const noexcept {
-    return writers_wait() ? shared_mutex_state::writer_waits : 0;
+    return writers_wait() && (m_.in_flight_ == 0 || m_.owed_ != 0) ? shared_mutex_state::writer_waits : 0;
   }
   [[nodiscard]] bool writers_wait() const noexcept { return m_.writers_ != 0; }
   [[nodiscard]] static bool writes(const park::slot& node) noexcept { return (node.amount & 1U) != 0; }
+  void count_writers(int change) noexcept;
+  [[nodiscard]] bool somebody_is_passed_over() const noexcept;
   [[nodiscard]] std::uint32_t promised() const noexcept { return 2U | std::uint32_t{m_.epoch_} << 2U; }
 
   bool announce_and_take(std::uint32_t self) noexcept;
   bool enter_or_mark() noexcept;
   void accept(const park::slot& node, std::uint32_t note) noexcept;
   void forget_promises() noexcept;
+  [[nodiscard]] bool readers_are_a_few_threads() const noexcept;
   [[nodiscard]] bool depends_on_promise(const park::slot& node) const noexcept;
   void settle(bool readers_first) noexcept;
-  void admit_readers() noexcept;
-  void hand_to_writer() noexcept;
+  void admit_readers(bool strictly) noexcept;
+  void hand_to_writer(bool strictly) noexcept;
   void choose(park::slot& node) noexcept;
+  void arrived() noexcept;
 
   static constexpr std::uint32_t owed_to_writer = 1U << 31U;
+  static constexpr std::uint32_t most_in_flight = 255;
+  static constexpr std::uint32_t writers_mask = (1U << 24U) - 1;
   static constexpr std::uint32_t epoch_mask = (1U << 24U) - 1;
 
   shared_mutex& m_;
@@ -100,6 +107,7 @@ struct shared_mutex::turn {
   std::uint32_t first_ = 0;  // the chosen ones, through slot::next
   std::uint32_t last_ = 0;
   bool task_chosen_ = false;
+  bool granted_ = false;
 };
 
 }  // namespace heddle
