@@ -1,6 +1,7 @@
 // What is kept beside a foreign lock. owner_ is set after the lock was taken and cleared before it is given, by its holder,
 // so it may lag: for a moment the lock is held and owner_ names nobody. It never names an agent that does not hold it.
 
+#include <heddle/base/exiting.hpp>
 #include <heddle/base/fatal.hpp>
 #include <heddle/park/agent.hpp>
 #include <heddle/sync/watched.hpp>
@@ -45,6 +46,10 @@ void watched_state::share_taken(bool tried, const void* taken_at) noexcept {
 void watched_state::giving_share() noexcept {
   agent& self = current_agent();
   if (self.id_if_any() != 0) self.no_longer_holds(this);
+}
+
+void watched_state::destroyed_in_use() const noexcept {
+  if (!process_is_exiting()) fatal("a watched lock was destroyed while it is held");
 }
 
 park::held_as watched_state::held(park::hold_mode mode, bool tried) const noexcept {

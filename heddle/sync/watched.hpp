@@ -41,7 +41,9 @@ class watched_state {
  protected:
   constexpr explicit watched_state(std::source_location made) noexcept : origin_{made} {}
   constexpr explicit watched_state(const char* name) noexcept : owner_{named_bit}, origin_{name} {}
-  ~watched_state() = default;
+  ~watched_state() {
+    if (holder() != 0) destroyed_in_use();
+  }
 
   [[nodiscard]] park::resource resource(bool shared) const noexcept;
   void refuse_again(std::source_location site) const noexcept;
@@ -54,6 +56,7 @@ class watched_state {
   static constexpr std::uint32_t named_bit = 1;
   static constexpr std::uint8_t owner_shift = 1;
 
+  void destroyed_in_use() const noexcept;
   [[nodiscard]] park::held_as held(park::hold_mode mode, bool tried) const noexcept;
 
   std::atomic<std::uint32_t> owner_{0};  // agent id << 1 | named; written by the holder, while it holds the lock
@@ -85,7 +88,8 @@ class watched_state {
 /// Outcomes:
 /// - Destroyed right after the last unlock: as with the lock itself; nothing is touched after its unlock().
 ///   [test: watched.may_be_destroyed_right_after_the_last_unlock]
-/// - Destroyed while it is held: undefined, as with the lock itself.
+/// - Destroyed while it is held alone: ends the program, but not while the process exits. Shares are not known.
+///   [test: watched_misuse.destroying_what_is_held_is_fatal, watched_misuse.one_that_is_held_at_exit_is_no_misuse]
 /// - Locked twice by one agent: ends the program, unless locks_recursively<Lock>.
 ///   [test: watched_misuse.locking_twice_is_fatal, watched.a_recursive_lock_may_be_locked_again]
 /// - Unlocked by an agent that does not hold it: ends the program. A share is counted by the lock alone.

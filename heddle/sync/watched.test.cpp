@@ -248,6 +248,25 @@ TEST_F(watched_misuse, unlocking_what_is_not_held_is_fatal) {
       "watched lock was unlocked by an agent that does not hold it");
 }
 
+TEST_F(watched_misuse, destroying_what_is_held_is_fatal) {
+  EXPECT_DEATH(
+      {
+        watched<std::mutex> m;
+        std::unique_lock{m}.release();
+      },
+      "watched lock was destroyed while it is held");
+}
+
+TEST_F(watched_misuse, one_that_is_held_at_exit_is_no_misuse) {
+  EXPECT_EXIT(
+      {
+        static watched<std::mutex> m;
+        std::unique_lock{m}.release();
+        std::exit(0);
+      },
+      testing::ExitedWithCode(0), "^$");
+}
+
 TEST_F(watched_misuse, unlocking_on_another_thread_is_fatal) {
   EXPECT_DEATH(
       {
