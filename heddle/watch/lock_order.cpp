@@ -362,9 +362,9 @@ report report_of(const finding& found) {
     const std::string name = name_of(step.from);
     const std::string first = place_of(step.seen.first_at);
     const std::string second = place_of(step.seen.second_at);
-    r.sentence = "A reader reads " + name + " at " + second + " while it reads it since " + first +
-                 ": it waits for itself if a writer comes between.";
-    r.details.push_back("read at " + first + " and again at " + second + ", by " + who_saw(step.seen));
+    r.sentence = name + " is read at " + first + " and again at " + second +
+                 " by one reader: it waits for itself if a writer comes between.";
+    r.details.push_back("by " + who_saw(step.seen));
     r.advice = "read " + name + " once, and hand on what was read, instead of reading again at " + second + '.';
     return r;
   }

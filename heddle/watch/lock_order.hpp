@@ -36,7 +36,9 @@ namespace heddle::watch {
 /// - Circles in which readers would wait for readers only. A reader does wait for another one behind a writer, so such a
 ///   circle counts once a writer has been seen to wait for that class, that is, to take it while it held another lock or
 ///   before it took one; writers that never hold two locks are not seen.
-///   [test: lock_order.readers_alone_are_no_problem, lock_order.a_writer_makes_readers_a_problem]
+///   [test: lock_order.readers_alone_are_no_problem, lock_order.a_writer_makes_readers_a_problem,
+///   lock_order.a_shared_mutex_is_read_and_written]
+/// - A recursive lock that is taken again. [test: lock_order.a_recursive_lock_taken_again_is_no_order]
 ///
 /// What is reported:
 /// - Each circle once, whatever its length up to ten. Once an order was told as the one to change, it counts no more.

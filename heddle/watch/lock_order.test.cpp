@@ -1,20 +1,17 @@
 // Orders of locks, contradicting and not. Threads take turns here, each ended before the next begins: nothing ever hangs,
 // and what is reported is what could have hung.
 
-#include <heddle/exec/thread_pool.hpp>
-#include <heddle/sync/guarded.hpp>
 #include <heddle/sync/mutex.hpp>
-#include <heddle/task/sync_wait.hpp>
+#include <heddle/sync/shared_mutex.hpp>
 #include <heddle/watch/lock_order.hpp>
 #include <heddle/watch/report.hpp>
 #include <heddle/watch/settings.hpp>
 #include <tests/support/misuse.hpp>
+#include <tests/support/orders.hpp>
 #include <tests/support/tasks.hpp>
-#include <tests/support/waiting.hpp>
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <cctype>
 #include <cstdio>
 #include <cstdlib>
@@ -23,7 +20,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <new>
+#include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -34,79 +31,11 @@ namespace {
 
 using namespace std::chrono_literals;
 using park::hold_mode;
-
-/// All reports about orders while it lives; standard error stays quiet.
-class collector {
- public:
-  explicit collector(bool on = true) {
-    watch::settings wanted;
-    wanted.log = false;
-    wanted.lock_order = on;
-    watch::configure(wanted);
-  }
-  ~collector() { watch::configure(watch::settings::from_environment()); }
-  collector(const collector&) = delete;
-  collector& operator=(const collector&) = delete;
-
-  [[nodiscard]] std::vector<watch::report> all() const {
-    const std::lock_guard guard{lock_};
-    return found_;
-  }
-  [[nodiscard]] std::size_t count() const { return all().size(); }
-  [[nodiscard]] std::string texts() const {
-    std::string result;
-    for (const watch::report& each : all()) result += each.text();
-    return result;
-  }
-
- private:
-  mutable std::mutex lock_;
-  std::vector<watch::report> found_;  // under lock_
-  watch::subscription subscription_ = watch::on_report([this](const watch::report& each) {
-    if (each.what != watch::problem::lock_order) return;
-    const std::lock_guard guard{lock_};
-    found_.push_back(each);
-  });
-};
-
-/// Text that lives as long as the program, as the names of locks must.
-const char* forever(std::string text) {
-  static std::mutex lock;
-  static std::deque<std::string> texts;
-  const std::lock_guard guard{lock};
-  return texts.emplace_back(std::move(text)).c_str();
-}
-
-/// Says that it is held, and is not: for orders of locks that would have to be waited for, or read.
-class pretended {
- public:
-  explicit pretended(const char* name) : name_{name} {}
-
-  [[gnu::noinline]] void take(hold_mode mode = hold_mode::exclusive, bool tried = false) {
-    agent& self = current_agent();
-    (void)self.id();
-    const park::held_as how{resource_kind::mutex, origin{name_}, true, mode, tried};
-    self.now_holds(this, how.with_queue_at(sizeof name_), __builtin_return_address(0));
-  }
-  void give() { current_agent().no_longer_holds(this); }
-
- private:
-  const char* name_;
-  park::queue queue_{true};
-};
-
-/// Runs it on a thread of its own, to its end.
-template <class Function>
-void alone(Function function) {
-  std::thread{function}.join();
-}
-
-/// Locks both, one after the other, and lets go.
-template <class First, class Second>
-void both(First& first, Second& second) {
-  const std::lock_guard one{first};
-  const std::lock_guard two{second};
-}
+using test::alone;
+using test::both;
+using test::forever;
+using test::order_reports;
+using test::pretended;
 
 /// Each word is taken by a thread of its own, letter by letter, and given back: a letter is a lock, a small one is read.
 void take_in_turns(const std::string& words) {
@@ -138,23 +67,27 @@ struct row {
 
 void check(const std::vector<row>& table) {
   for (const row& each : table) {
-    const collector reports;
+    const order_reports reports;
     take_in_turns(each.words);
     EXPECT_EQ(reports.count(), each.reports) << each.words << '\n' << reports.texts();
   }
 }
 
 TEST(lock_order, says_who_where_and_what_to_change) {
-  const collector reports;
+  const order_reports reports;
   mutex a{"says a"};
   mutex b{"says b"};
   mutex gate{"says gate"};
   alone([&] {
     const std::lock_guard outer{gate};
-    both(a, b);
+    const std::lock_guard first{a};
+    const std::lock_guard second{b};
   });
   EXPECT_EQ(reports.count(), 0U) << reports.texts();
-  alone([&] { both(b, a); });
+  alone([&] {
+    const std::lock_guard first{b};
+    const std::lock_guard second{a};
+  });
   ASSERT_EQ(reports.count(), 1U);
   const watch::report found = reports.all().front();
   EXPECT_EQ(found.what, watch::problem::lock_order);
@@ -218,7 +151,7 @@ TEST(lock_order, a_writer_makes_readers_a_problem) {
 }
 
 TEST(lock_order, reading_twice_is_told_once) {
-  const collector reports;
+  const order_reports reports;
   pretended shelf{forever("twice shelf")};
   pretended other{forever("twice shelf")};
   for (pretended* each : {&shelf, &shelf, &other}) {
@@ -232,7 +165,7 @@ TEST(lock_order, reading_twice_is_told_once) {
   ASSERT_EQ(reports.count(), 1U) << reports.texts();
   const watch::report found = reports.all().front();
   EXPECT_EQ(found.how_sure, watch::confidence::possible);
-  EXPECT_TRUE(found.sentence.starts_with("A reader reads 'twice shelf' at ")) << found.sentence;
+  EXPECT_TRUE(found.sentence.starts_with("'twice shelf' is read at ")) << found.sentence;
   EXPECT_NE(found.sentence.find("it waits for itself if a writer comes between"), std::string::npos) << found.sentence;
 
   pretended tried{forever("twice tried")};
@@ -244,7 +177,7 @@ TEST(lock_order, reading_twice_is_told_once) {
 }
 
 TEST(lock_order, one_agent_alone_is_no_problem) {
-  const collector reports;
+  const order_reports reports;
   mutex a{"alone a"};
   mutex b{"alone b"};
   alone([&] {
@@ -258,7 +191,7 @@ TEST(lock_order, one_agent_alone_is_no_problem) {
 }
 
 TEST(lock_order, a_common_gate_keeps_two_orders_apart) {
-  const collector reports;
+  const order_reports reports;
   mutex a{"gated a"};
   mutex b{"gated b"};
   mutex gate{"the gate"};
@@ -282,7 +215,7 @@ TEST(lock_order, a_gate_that_is_only_read_keeps_nobody_apart) {
 }
 
 TEST(lock_order, two_gates_of_one_class_do_not) {
-  const collector reports;
+  const order_reports reports;
   mutex a{"two gates a"};
   mutex b{"two gates b"};
   mutex gates[] = {mutex{"one of the gates"}, mutex{"one of the gates"}};
@@ -300,7 +233,7 @@ TEST(lock_order, two_gates_of_one_class_do_not) {
 }
 
 TEST(lock_order, what_is_tried_has_no_order) {
-  const collector reports;
+  const order_reports reports;
   mutex a{"tried a"};
   mutex b{"tried b"};
   alone([&] {
@@ -317,7 +250,7 @@ TEST(lock_order, what_is_tried_has_no_order) {
 }
 
 TEST(lock_order, what_is_tried_counts_as_held) {
-  const collector reports;
+  const order_reports reports;
   mutex a{"held though tried a"};
   mutex b{"held though tried b"};
   alone([&] {
@@ -329,7 +262,7 @@ TEST(lock_order, what_is_tried_counts_as_held) {
 }
 
 TEST(lock_order, what_a_task_holds_goes_with_it) {
-  const collector reports;
+  const order_reports reports;
   mutex a{"task's a"};
   mutex b{"task's b"};
   test::manual_executor loop;
@@ -349,106 +282,11 @@ TEST(lock_order, what_a_task_holds_goes_with_it) {
   EXPECT_NE(reports.all().front().details.at(1).find("'the one back'"), std::string::npos) << reports.texts();
 }
 
-TEST(lock_order, one_text_is_one_class) {
-  const collector reports;
-  // Two copies of the same text, as two shared objects would have.
-  mutex a1{forever("one text a")};
-  mutex a2{forever("one text a")};
-  mutex b{"one text b"};
-  alone([&] { both(a1, b); });
-  alone([&] { both(b, a2); });
-  EXPECT_EQ(reports.count(), 1U);
-  alone([&] { both(a1, a2); });
-  EXPECT_EQ(reports.count(), 1U) << reports.texts();
-  alone([&] { both(a2, a1); });
-  EXPECT_EQ(reports.count(), 2U) << "told apart among themselves";
-}
-
-std::unique_ptr<mutex> made_here() { return std::unique_ptr<mutex>{new mutex}; }
-
-TEST(lock_order, one_place_is_one_class) {
-  const collector reports;
-  const auto one = made_here();
-  const auto another = made_here();
-  mutex b;
-  alone([&] { both(*one, b); });
-  alone([&] { both(b, *another); });
-  ASSERT_EQ(reports.count(), 1U);
-  EXPECT_NE(reports.texts().find("'heddle/watch/lock_order.test.cpp:"), std::string::npos) << reports.texts();
-}
-
-TEST(lock_order, a_place_in_a_forwarding_header_is_none) {
-  const collector reports;
-  const auto one = std::make_unique<mutex>();  // "made" by the standard library
-  const auto another = std::make_unique<mutex>();
-  guarded<std::vector<int>> value{std::in_place, 3U};
-  mutex b{"not forwarded"};
-  alone([&] { both(*one, b); });
-  alone([&] { both(b, *another); });
-  alone([&] { both(*another, *one); });
-  EXPECT_EQ(reports.count(), 1U) << "one, b, another, one\n" << reports.texts();
-  alone([&] {
-    const auto held = value.lock();
-    const std::lock_guard second{b};
-  });
-  EXPECT_EQ(reports.count(), 1U) << reports.texts();
-  alone([&] { both(b, *one); });
-  EXPECT_EQ(reports.count(), 2U) << reports.texts();
-}
-
-TEST(lock_order, two_of_one_class_are_told_apart) {
-  const collector reports;
-  mutex accounts[] = {mutex{"account"}, mutex{"account"}, mutex{"account"}};
-  alone([&] { both(accounts[0], accounts[1]); });
-  alone([&] { both(accounts[1], accounts[2]); });
-  alone([&] { both(accounts[0], accounts[2]); });
-  EXPECT_EQ(reports.count(), 0U) << reports.texts();
-  alone([&] { both(accounts[2], accounts[0]); });
-  ASSERT_EQ(reports.count(), 1U);
-  EXPECT_NE(reports.all().front().sentence.find("'account' (0x"), std::string::npos) << reports.texts();
-  EXPECT_NE(reports.all().front().advice.find("in the order of their addresses"), std::string::npos);
-}
-
-TEST(lock_order, a_new_lock_at_the_same_address_is_another_one) {
-  const collector reports;
-  struct alignas(mutex) room {
-    unsigned char bytes[sizeof(mutex)];
-  };
-  room rooms[2];
-  const auto in_turn = [&](std::size_t first) {
-    std::array<mutex*, 2> made{};
-    for (std::size_t i = 0; i < 2; ++i) made.at(i) = new (&rooms[i]) mutex{"reborn"};
-    alone([&] { both(*made.at(first), *made.at(1 - first)); });
-    for (mutex* each : made) each->~mutex();
-  };
-  in_turn(0);
-  in_turn(1);
-  in_turn(0);
-  EXPECT_EQ(reports.count(), 0U) << reports.texts();
-}
-
-TEST(lock_order, hand_over_hand_is_one_order) {
-  const collector reports;
-  std::deque<mutex> list;
-  for (int i = 0; i < 20; ++i) list.emplace_back("link");
-  const auto walk = [&](bool backwards) {
-    std::unique_lock<mutex> here{list[backwards ? 19 : 0]};
-    for (std::size_t i = 1; i < list.size(); ++i) {
-      std::unique_lock<mutex> next{list[backwards ? 19 - i : i]};
-      here = std::move(next);
-    }
-  };
-  for (int i = 0; i < 3; ++i) alone([&] { walk(false); });
-  EXPECT_EQ(reports.count(), 0U) << reports.texts();
-  alone([&] { walk(true); });
-  EXPECT_EQ(reports.count(), 19U) << "each pair contradicts its own";
-}
-
 TEST(lock_order, off_learns_nothing) {
   mutex a{"off a"};
   mutex b{"off b"};
   {
-    const collector reports{false};
+    const order_reports reports{false};
     const watch::lock_order_state before = watch::lock_order();
     alone([&] { both(a, b); });
     alone([&] { both(b, a); });
@@ -456,7 +294,7 @@ TEST(lock_order, off_learns_nothing) {
     EXPECT_EQ(watch::lock_order().orders, before.orders);
     EXPECT_EQ(watch::lock_order().classes, before.classes);
   }
-  const collector reports;
+  const order_reports reports;
   alone([&] { both(a, b); });
   EXPECT_EQ(reports.count(), 0U);
   alone([&] { both(b, a); });
@@ -464,7 +302,7 @@ TEST(lock_order, off_learns_nothing) {
 }
 
 TEST(lock_order, a_handler_may_take_locks) {
-  const collector reports;
+  const order_reports reports;
   mutex a{"handler's a"};
   mutex b{"handler's b"};
   mutex c{"handler's c"};
@@ -489,7 +327,7 @@ TEST(lock_order, a_handler_may_take_locks) {
 TEST(lock_order, many_threads_find_one_circle_once) {
   constexpr std::size_t threads = 4;
   constexpr std::size_t locks = 24;
-  const collector reports;
+  const order_reports reports;
   std::deque<pretended> all;
   for (std::size_t i = 0; i < locks; ++i) all.emplace_back(forever("crowd " + std::to_string(i)));
   std::latch ready{threads};
@@ -544,7 +382,7 @@ void take_all_pairs(std::deque<pretended>& locks) {
 
 // 0 if all is as promised.
 int fill_classes() {
-  const collector reports;
+  const order_reports reports;
   mutex a{"before it is full, a"};
   mutex b{"before it is full, b"};
   alone([&] { both(a, b); });
@@ -565,7 +403,7 @@ TEST_F(lock_order_full, what_is_full_is_said_once) {
 }
 
 // 0 if the order of two accounts can still be learned.
-int learns_afterwards(const collector& reports, std::size_t begun_anew_below) {
+int learns_afterwards(const order_reports& reports, std::size_t begun_anew_below) {
   mutex accounts[] = {mutex{"account"}, mutex{"account"}};
   mutex other{"other"};
   alone([&] { both(accounts[0], accounts[1]); });
@@ -579,14 +417,14 @@ int learns_afterwards(const collector& reports, std::size_t begun_anew_below) {
 }
 
 int fill_orders_of_locks() {
-  const collector reports;
+  const order_reports reports;
   auto locks = some_locks(100, "single", false);  // 4,950 orders
   take_all_pairs(locks);
   return learns_afterwards(reports, 2000);
 }
 
 int fill_chains_of_locks() {
-  const collector reports;
+  const order_reports reports;
   auto locks = some_locks(40, "single", false);  // 780 orders
   auto outer = some_locks(25, "outer ", true);   // each makes 780 chains of them
   for (pretended& each : outer) {
