@@ -333,6 +333,7 @@ TEST(lock_order, many_threads_find_one_circle_once) {
   std::latch ready{threads};
   {
     std::vector<std::jthread> crowd;
+    crowd.reserve(threads);
     for (std::size_t t = 0; t < threads; ++t) {
       crowd.emplace_back([&, t] {
         ready.arrive_and_wait();

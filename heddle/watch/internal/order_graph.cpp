@@ -62,7 +62,8 @@ void order_graph::clear_node(index n) noexcept {
 }
 
 void order_graph::forget_locks() noexcept {
-  for (index n = 1; n < nodes_end_; ++n) {
+  for (std::uint32_t i = 1; i < nodes_end_; ++i) {
+    const auto n = static_cast<index>(i);
     node_data& gone = nodes_[n];
     if (!gone.used || gone.lock == nullptr) continue;
     clear_node(n);

@@ -21,6 +21,12 @@ std::unique_ptr<order_graph> make() {
                                                           .was_a_gate = [](std::uint16_t) noexcept {}});
 }
 
+std::vector<index> make_nodes(order_graph& graph, std::uint16_t count) {
+  std::vector<index> nodes(count);
+  for (std::uint16_t i = 0; i < count; ++i) nodes[i] = graph.node(i, nullptr);
+  return nodes;
+}
+
 order_graph::sighting by(std::uint64_t agent) {
   order_graph::sighting seen{};
   seen.by = agent;
@@ -57,8 +63,7 @@ TEST(order_graph, finds_a_circle_whenever_there_is_one) {
   for (int round = 0; round < 300; ++round) {
     const auto graph = make();
     plain_graph plain;
-    std::vector<index> nodes;
-    for (std::uint16_t i = 0; i < 9; ++i) nodes.push_back(graph->node(i, nullptr));
+    const std::vector<index> nodes = make_nodes(*graph, 9);
     std::set<std::pair<index, index>> seen;
     for (std::uint64_t step = 1; step <= 60; ++step) {
       const index from = nodes[random() % nodes.size()];
@@ -87,8 +92,7 @@ TEST(order_graph, finds_a_circle_whenever_there_is_one) {
 // A circle that one agent alone makes is none, and is there as soon as a second one says the same of any part of it.
 TEST(order_graph, keeps_what_is_no_circle_yet) {
   const auto graph = make();
-  std::vector<index> nodes;
-  for (std::uint16_t i = 0; i < 6; ++i) nodes.push_back(graph->node(i, nullptr));
+  const std::vector<index> nodes = make_nodes(*graph, 6);
   order_graph::circle found;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const index edge = graph->add(nodes[i], nodes[(i + 1) % nodes.size()], by(1));
