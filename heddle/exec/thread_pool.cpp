@@ -30,6 +30,7 @@
 #include <heddle/base/fatal.hpp>
 #include <heddle/exec/internal/core.hpp>
 #include <heddle/exec/thread_pool.hpp>
+#include <heddle/park/executor_scope.hpp>
 #include <heddle/park/internal/slot.hpp>
 #include <heddle/park/wait.hpp>
 #include <heddle/sys/futex.hpp>
@@ -340,7 +341,7 @@ void thread_pool::core::after_blocking() noexcept { census_.fetch_sub(census::on
 void thread_pool::core::work(worker& me) noexcept {
   sys::block_all_signals();
   own_worker = &me;
-  const executor_scope here{self_};
+  executor_scope here{self_};
   blocking_observer::watch_this_thread(&me);
   bool searching = true;
   for (;;) {
@@ -358,7 +359,7 @@ void thread_pool::core::work(worker& me) noexcept {
       searching = false;
       stop_searching();
     }
-    item->run(item);
+    here.run(item);
     me.run.store(me.run.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     if (now().active() > how_.threads) searching = stand_aside();
   }

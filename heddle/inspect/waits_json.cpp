@@ -27,9 +27,18 @@ json of(const park::wait_info& wait, std::chrono::steady_clock::time_point now) 
           {"site", wait.site}};
 }
 
+json of(const watch::report& problem, std::chrono::steady_clock::time_point now) {
+  return {{"kind", watch::to_string(problem.what)},
+          {"confidence", problem.how_sure == watch::confidence::certain ? "certain" : "possible"},
+          {"sentence", problem.sentence},
+          {"advice", problem.advice},
+          {"text", problem.text()},
+          {"age_ms", in_ms(now - problem.at)}};
+}
+
 }  // namespace
 
-std::string waits_json(const watch::wait_report& report) {
+std::string waits_json(const watch::wait_report& report, std::span<const watch::report> problems) {
   json waits = json::array();
   json edges = json::array();
   for (const park::wait_info& wait : report.waits) {
@@ -44,11 +53,10 @@ std::string waits_json(const watch::wait_report& report) {
     for (const watch::edge& each : d.edges) agents.push_back(each.wait.agent);
     deadlocks.push_back({{"sentence", d.sentence}, {"agents", agents}, {"has_deadline", d.until.has_value()}});
   }
-  const json all = {{"agents", report.agents},
-                    {"torn", report.torn},
-                    {"deadlocks", deadlocks},
-                    {"waits", waits},
-                    {"edges", std::move(edges)}};
+  json told = json::array();
+  for (std::size_t i = problems.size(); i != 0; --i) told.push_back(of(problems[i - 1], report.at));
+  const json all = {{"agents", report.agents}, {"torn", report.torn},       {"deadlocks", deadlocks},
+                    {"waits", waits},          {"edges", std::move(edges)}, {"problems", std::move(told)}};
   return all.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 

@@ -2,6 +2,7 @@
 
 #include <heddle/watch/waits.hpp>
 
+#include <span>
 #include <string>
 
 namespace heddle::inspect {
@@ -13,11 +14,14 @@ namespace heddle::inspect {
 ///      "waits": [{"agent": 4, "kind": "task", "name": "order 17", "thread": 0,
 ///                 "resource": {"kind": "mutex", "name": "ledger", "address": "0x7ffd…"},
 ///                 "holder": 7, "age_ms": 12.4, "deadline_in_ms": null, "site": "storefront/orders.cpp:40"}],
-///      "edges": [{"from": 4, "to": 7, "resource": "ledger"}]}
+///      "edges": [{"from": 4, "to": 7, "resource": "ledger"}],
+///      "problems": [{"kind": "lock order", "confidence": "possible", "sentence": "Locks are …", "advice": "take …",
+///                    "text": "…", "age_ms": 8123.0}]}
 ///
 /// `thread` is the kernel's id of the blocked thread, 0 for a suspended task. `holder` is null where nobody holds the
-/// resource or it has no holder. An edge goes from a waiter to the holder.
+/// resource or it has no holder. An edge goes from a waiter to the holder. `problems` are the given reports, the newest
+/// first: what watch::recent_reports() keeps.
 /// - The format is as given here. [test: waits_json.has_the_format_of_its_contract]
-[[nodiscard]] std::string waits_json(const watch::wait_report& report);
+[[nodiscard]] std::string waits_json(const watch::wait_report& report, std::span<const watch::report> problems = {});
 
 }  // namespace heddle::inspect

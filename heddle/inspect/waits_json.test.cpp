@@ -33,7 +33,23 @@ TEST(waits_json, has_the_format_of_its_contract) {
   circle.edges.emplace_back().wait = held;
   report.deadlocks = {circle};
 
-  const auto json = nlohmann::json::parse(inspect::waits_json(report));
+  std::vector<watch::report> problems(2);
+  problems[1].what = watch::problem::lock_order;
+  problems[1].how_sure = watch::confidence::possible;
+  problems[1].sentence = "Locks are taken in contradicting orders.";
+  problems[1].advice = "take them in one.";
+  problems[1].at = report.at - 2s;
+
+  const auto json = nlohmann::json::parse(inspect::waits_json(report, problems));
+  ASSERT_EQ(json["problems"].size(), 2U);
+  const auto& newest = json["problems"][0];
+  EXPECT_EQ(newest["kind"], "lock order");
+  EXPECT_EQ(newest["confidence"], "possible");
+  EXPECT_EQ(newest["sentence"], "Locks are taken in contradicting orders.");
+  EXPECT_EQ(newest["advice"], "take them in one.");
+  EXPECT_NE(newest["text"].get<std::string>().find("To do: take them in one."), std::string::npos);
+  EXPECT_NEAR(newest["age_ms"].get<double>(), 2000, 0.01);
+  EXPECT_EQ(json["problems"][1]["kind"], "deadlock");
   EXPECT_EQ(json["agents"], 5);
   EXPECT_EQ(json["torn"], 0);
   ASSERT_EQ(json["waits"].size(), 2U);

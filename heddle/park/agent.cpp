@@ -35,6 +35,7 @@ namespace park {
 constinit thread_local agent* running_agent [[gnu::tls_model("initial-exec")]] = nullptr;
 constinit std::atomic<const diagnosis_hooks*> diagnosis{nullptr};
 constinit std::atomic<bool> look_is_due{false};
+constinit std::atomic<bool> items_are_watched{false};
 
 namespace {
 

@@ -114,19 +114,4 @@ class agent_scope {
   agent* before_;
 };
 
-/// Says for a scope that the calling thread runs the executor's items, so that diagnosis knows whom a blocked thread
-/// keeps from running.
-class executor_scope {
- public:
-  explicit executor_scope(executor& where) noexcept : before_{thread_agent().runs_on()} {
-    thread_agent().move_to(&where);
-  }
-  ~executor_scope() { thread_agent().move_to(before_); }
-  executor_scope(const executor_scope&) = delete;
-  executor_scope& operator=(const executor_scope&) = delete;
-
- private:
-  executor* before_;
-};
-
 }  // namespace heddle

@@ -63,6 +63,7 @@ void set_thread_name(const char* name) noexcept {
 void block_all_signals() noexcept {
   sigset_t all;
   sigfillset(&all);
+  sigdelset(&all, sample_signal());
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
 }
 

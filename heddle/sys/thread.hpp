@@ -17,8 +17,12 @@ void thread_name(char* buffer, std::size_t size) noexcept;
 /// Names the calling thread; longer names are cut to 15 characters.
 void set_thread_name(const char* name) noexcept;
 
-/// Blocks every signal in the calling thread, so that a helper thread never runs a user's handler.
+/// Blocks every signal in the calling thread, so that a helper thread never runs a user's handler; but for
+/// sample_signal(), whose handler is heddle's.
 void block_all_signals() noexcept;
+
+/// The signal by which a thread is asked for its stack; see sample.hpp.
+[[nodiscard]] int sample_signal() noexcept;
 
 /// Whether the calling thread has a real-time policy (SCHED_FIFO, SCHED_RR, SCHED_DEADLINE). Costs a system call.
 [[nodiscard]] bool has_real_time_policy() noexcept;

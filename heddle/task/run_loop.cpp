@@ -1,5 +1,6 @@
 #include <heddle/base/fatal.hpp>
 #include <heddle/park/blocking_region.hpp>
+#include <heddle/park/executor_scope.hpp>
 #include <heddle/park/internal/slot.hpp>
 #include <heddle/park/wait.hpp>
 #include <heddle/task/run_loop.hpp>
@@ -44,8 +45,8 @@ void run_loop::finish() noexcept {
 }
 
 void run_loop::run() noexcept {
-  const executor_scope here{*this};
-  while (work_item* item = take()) item->run(item);
+  executor_scope here{*this};
+  while (work_item* item = take()) here.run(item);
 }
 
 work_item* run_loop::take() noexcept {

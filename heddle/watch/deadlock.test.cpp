@@ -2,8 +2,8 @@
 
 #include <heddle/exec/thread_pool.hpp>
 #include <heddle/sync/mutex.hpp>
+#include <heddle/sync/semaphore.hpp>
 #include <heddle/task/scope.hpp>
-#include <heddle/task/sleep.hpp>
 #include <heddle/task/sync_wait.hpp>
 #include <heddle/watch/report.hpp>
 #include <heddle/watch/settings.hpp>
@@ -224,7 +224,8 @@ TEST(deadlock, of_a_task_that_blocks_the_executor_of_the_holder_is_found) {
   std::stop_source end;
   const auto holder = [](mutex& kept) -> task<void> {
     const auto held = co_await kept.async_lock();
-    co_await sleep_for(20ms);
+    semaphore nothing{0};
+    (void)co_await nothing.async_acquire_until(deadline::after(20ms));
   };
   const auto blocker = [](mutex& wanted, std::stop_token stop) -> task<void> {
     (void)wanted.lock_until(deadline::never(), stop);  // blocks its thread
@@ -250,7 +251,8 @@ TEST(deadlock, of_a_pool_all_of_whose_threads_are_blocked_is_found) {
     thread_pool pool{{.threads = 2, .name = "the pool"}};
     const auto holder = [](mutex& kept) -> task<void> {
       const auto held = co_await kept.async_lock();
-      co_await sleep_for(20ms);
+      semaphore nothing{0};
+      (void)co_await nothing.async_acquire_until(deadline::after(20ms));
     };
     const started one{pool, holder(m), "the holder"};
     ASSERT_TRUE(test::eventually([&] { return m.holder() != 0; }));

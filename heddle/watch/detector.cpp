@@ -9,7 +9,8 @@
 //       blocked. The first asks for a look. The second does not, so while a blocked thread keeps an executor waiting the
 //       detector looks again by itself.
 //   I3  A circle is told when two pictures agree on it (graph.cpp, I4), once.
-//   I4  While nobody waits, the detector sleeps without a limit.
+//   I4  While nobody waits, and no executor runs anything, the detector sleeps without a limit.
+//   I5  While executors run items, it looks twice in settings::stalls_after whether they still run the same ones.
 // Cost. For a wait: one load; for one wait in 5 ms: a wake. A look: about 200 ns for each agent; at most a twentieth of
 //   one CPU, whatever the number of agents, as the pause grows with the look.
 // Rejected. Looking on the clock thread (the text of a report takes milliseconds, and timers would be late). A walk by
@@ -27,6 +28,7 @@
 #include <heddle/watch/internal/graph.hpp>
 #include <heddle/watch/internal/inversion.hpp>
 #include <heddle/watch/internal/lock_order.hpp>
+#include <heddle/watch/internal/stalls.hpp>
 #include <heddle/watch/internal/standstill.hpp>
 #include <heddle/watch/internal/starvation.hpp>
 #include <heddle/watch/report.hpp>
@@ -57,21 +59,17 @@ constexpr std::chrono::nanoseconds later = 1s;
 
 class detector {
  public:
+  // By an executor that begins to run something (I5): asks for a look at what is run, now and then.
+  void ask_for_items() noexcept {
+    if (park::items_are_watched.exchange(true, std::memory_order_seq_cst)) return;
+    const std::int64_t pause = std::chrono::nanoseconds{current_settings().stalls_after}.count() / 2;
+    wake_at(items_due_, sys::steady_now_ns() + pause);
+  }
+
   // By a waiter (I1): asks for a look.
   void ask() noexcept {
     if (park::look_is_due.exchange(true, std::memory_order_seq_cst)) return;
-    bool wake = false;
-    {
-      const std::lock_guard guard{lock_};
-      const std::int64_t when = std::max(sys::steady_now_ns() + grace.count(), not_before_);
-      if (!running_) start();
-      if (when < due_) {
-        due_ = when;
-        tick_.fetch_add(1, std::memory_order_release);
-        wake = true;
-      }
-    }
-    if (wake) sys::futex_wake(tick_, 1);
+    wake_at(due_, sys::steady_now_ns() + grace.count());
   }
 
   void before_fork() noexcept { lock_.lock(); }
@@ -79,13 +77,30 @@ class detector {
     if (in_child) {
       running_ = false;
       due_ = never;
+      items_due_ = never;
       not_before_ = 0;
+      park::items_are_watched.store(false, std::memory_order_relaxed);
       park::look_is_due.store(false, std::memory_order_relaxed);
     }
     lock_.unlock();
   }
 
  private:
+  void wake_at(std::int64_t& due, std::int64_t when) noexcept {
+    bool wake = false;
+    {
+      const std::lock_guard guard{lock_};
+      when = std::max(when, not_before_);
+      if (!running_) start();
+      if (when < due) {
+        due = when;
+        tick_.fetch_add(1, std::memory_order_release);
+        wake = true;
+      }
+    }
+    if (wake) sys::futex_wake(tick_, 1);
+  }
+
   void start() noexcept {
     static const bool watched = [] {
       sys::at_fork([] { the().before_fork(); }, [] { the().after_fork(false); }, [] { the().after_fork(true); });
@@ -98,22 +113,32 @@ class detector {
     } catch (const std::exception&) {
       // No thread to spare: the program goes on undiagnosed, and the next wait tries again.
       park::look_is_due.store(false, std::memory_order_relaxed);
+      park::items_are_watched.store(false, std::memory_order_relaxed);
     }
   }
 
   [[noreturn]] void run() noexcept {
     sys::block_all_signals();
     for (;;) {
+      const std::int64_t now = sys::steady_now_ns();
       std::int64_t due = 0;
+      std::int64_t items_due = 0;
       std::uint32_t tick = 0;
       {
         const std::lock_guard guard{lock_};
         due = due_;
+        items_due = items_due_;
         tick = tick_.load(std::memory_order_relaxed);
-        if (due <= sys::steady_now_ns()) due_ = never;
+        if (due <= now) due_ = never;
+        if (items_due <= now) items_due_ = never;
       }
-      if (due > sys::steady_now_ns()) {
-        sys::futex_wait(tick_, tick, due);
+      if (items_due <= now) {
+        const std::int64_t again = look_at_items();
+        const std::lock_guard guard{lock_};
+        items_due_ = std::min(items_due_, again);
+      }
+      if (due > now) {
+        if (items_due > now) sys::futex_wait(tick_, tick, std::min(due, items_due));
         continue;
       }
       park::look_is_due.store(false, std::memory_order_seq_cst);  // I1
@@ -125,6 +150,28 @@ class detector {
       if (next != never) due_ = std::min(due_, std::max(next, not_before_));
       if (due_ != never) due_ = std::max(due_, not_before_);
     }
+  }
+
+  // Looks at what executors run; returns when to do so again. Once nobody has run anything at two looks, items may ask
+  // again; one more look comes after that, for whoever began just then (I5).
+  std::int64_t look_at_items() {
+    const settings wanted = current_settings();
+    const std::vector<running_threads::one> busy = running_threads::busy();
+    const clock::time_point now = clock::now();
+    if (wanted.stalls && !busy.empty()) {
+      for (report& each : stalls_.study(busy, park::picture::take(), now, wanted)) deliver(std::move(each));
+    }
+    quiet_looks_ = busy.empty() && wanted.stalls ? quiet_looks_ + 1 : 0;
+    if (!wanted.stalls || quiet_looks_ > 2) {
+      quiet_looks_ = 0;
+      park::items_are_watched.store(false, std::memory_order_seq_cst);
+      return never;
+    }
+    if (quiet_looks_ == 2) park::items_are_watched.store(false, std::memory_order_seq_cst);
+    if (quiet_looks_ == 0) park::items_are_watched.store(true, std::memory_order_seq_cst);
+    const auto pause =
+        quiet_looks_ == 2 ? std::chrono::nanoseconds{1ms} : std::chrono::nanoseconds{wanted.stalls_after} / 2;
+    return (now + pause).time_since_epoch().count();
   }
 
   // Looks once; returns when to look again even if nobody asks.
@@ -225,10 +272,13 @@ class detector {
 
  private:
   park::small_lock lock_;
-  bool running_ = false;         // under lock_
-  std::int64_t due_ = never;     // under lock_
-  std::int64_t not_before_ = 0;  // under lock_
+  bool running_ = false;            // under lock_
+  std::int64_t due_ = never;        // under lock_
+  std::int64_t items_due_ = never;  // under lock_
+  std::int64_t not_before_ = 0;     // under lock_
   std::atomic<std::uint32_t> tick_{0};
+  stalls stalls_;                         // the detector's own
+  unsigned quiet_looks_ = 0;              // the detector's own
   standstill standstill_;                 // the detector's own
   starvation starvation_;                 // the detector's own
   inversion inversion_;                   // the detector's own
@@ -238,6 +288,7 @@ class detector {
 constinit const park::diagnosis_hooks hooks{
     .wait_began = []() noexcept { detector::the().ask(); },
     .took_another = study_order,
+    .item_began = []() noexcept { detector::the().ask_for_items(); },
 };
 
 }  // namespace

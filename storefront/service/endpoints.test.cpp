@@ -222,6 +222,7 @@ TEST(storefront_endpoints, waits_are_shown_as_json) {
   const json report = json::parse(answer.body);
   ASSERT_FALSE(report.at("waits").empty());
   EXPECT_TRUE(report.at("edges").is_array());
+  EXPECT_TRUE(report.at("problems").is_array());
   bool signal = false;
   for (const json& wait : report.at("waits")) signal = signal || wait.at("resource").at("kind") == "signal";
   EXPECT_TRUE(signal) << "the task that waits for SIGTERM stands in the list";
@@ -235,6 +236,7 @@ TEST(storefront_endpoints, metrics_count_requests_by_route_and_status) {
   EXPECT_EQ(f.figure(R"(storefront_requests_total{route="GET /products",status="200"})"), 2);
   EXPECT_EQ(f.figure(R"(storefront_requests_total{route="GET /orders/{id}",status="404"})"), 1);
   EXPECT_EQ(f.figure(R"(storefront_request_seconds_count{route="GET /products"})"), 2);
+  EXPECT_EQ(f.figure(R"(heddle_problems_total{kind="deadlock"})"), 0);
   for (const char* name : {"storefront_version_conflicts_total", "storefront_lock_waits_contended_total",
                            "storefront_idempotent_replays_total", "storefront_orders_paid_total"}) {
     EXPECT_EQ(f.figure(name), 0) << name;

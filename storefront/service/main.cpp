@@ -9,6 +9,8 @@
 #include <heddle/http/server.hpp>
 #include <heddle/io/signals.hpp>
 #include <heddle/task/scope.hpp>
+#include <heddle/watch/report.hpp>
+#include <heddle/watch/settings.hpp>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -79,7 +81,16 @@ heddle::task<void> run_service(const config& settings, io::signal_set& signals, 
   });
 }
 
+// What heddle finds wrong with the service's own concurrency goes where all else goes.
+heddle::watch::subscription log_problems() {
+  heddle::watch::settings wanted = heddle::watch::settings::from_environment();
+  wanted.log = false;
+  heddle::watch::configure(wanted);
+  return heddle::watch::on_report([](const heddle::watch::report& problem) { spdlog::error("{}", problem.text()); });
+}
+
 int serve(const config& settings) {
+  const heddle::watch::subscription problems = log_problems();
   io::event_loop loop{"storefront"};
   io::signal_set signals{loop, {SIGINT, SIGTERM}};  // before any thread is started
   shop open{loop, settings};

@@ -54,19 +54,27 @@ heddle::task<http::response> metrics::measure(route& figures, const http::handle
 }
 
 void metrics::counter(std::string name, std::string help, std::function<double()> now) {
-  shown_.push_back({prometheus::MetricType::Counter, std::move(name), std::move(help), std::move(now)});
+  shown_.push_back({prometheus::MetricType::Counter, std::move(name), std::move(help), {}, {{{}, std::move(now)}}});
 }
 
 void metrics::gauge(std::string name, std::string help, std::function<double()> now) {
-  shown_.push_back({prometheus::MetricType::Gauge, std::move(name), std::move(help), std::move(now)});
+  shown_.push_back({prometheus::MetricType::Gauge, std::move(name), std::move(help), {}, {{{}, std::move(now)}}});
+}
+
+void metrics::counters(std::string name, std::string help, std::string label, std::vector<labelled> values) {
+  shown_.push_back(
+      {prometheus::MetricType::Counter, std::move(name), std::move(help), std::move(label), std::move(values)});
 }
 
 std::string metrics::text() const {
   std::vector<prometheus::MetricFamily> families = registry_.Collect();
   for (const shown& one : shown_) {
     prometheus::MetricFamily family{one.name, one.help, one.type, {}};
-    prometheus::ClientMetric& metric = family.metric.emplace_back();
-    (one.type == prometheus::MetricType::Counter ? metric.counter.value : metric.gauge.value) = one.now();
+    for (const labelled& each : one.values) {
+      prometheus::ClientMetric& metric = family.metric.emplace_back();
+      if (!one.label.empty()) metric.label.push_back({one.label, each.value});
+      (one.type == prometheus::MetricType::Counter ? metric.counter.value : metric.gauge.value) = each.now();
+    }
     families.push_back(std::move(family));
   }
   return prometheus::TextSerializer{}.Serialize(families);

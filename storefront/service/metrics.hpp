@@ -27,6 +27,13 @@ class metrics {
   void counter(std::string name, std::string help, std::function<double()> now);
   void gauge(std::string name, std::string help, std::function<double()> now);
 
+  /// Figures of one name that only grow, one for each value of a label.
+  struct labelled {
+    std::string value;
+    std::function<double()> now;
+  };
+  void counters(std::string name, std::string help, std::string label, std::vector<labelled> values);
+
   /// All figures as text.
   [[nodiscard]] std::string text() const;
 
@@ -36,7 +43,8 @@ class metrics {
     prometheus::MetricType type;
     std::string name;
     std::string help;
-    std::function<double()> now;
+    std::string label;  // empty: one value without a label
+    std::vector<labelled> values;
   };
   static heddle::task<heddle::http::response> measure(route& figures, const heddle::http::handler& inner,
                                                       heddle::http::call& call);

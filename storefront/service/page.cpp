@@ -17,7 +17,7 @@ std::string_view page() noexcept {
   #figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: .8rem; }
   #figures div { border: 1px solid #d5dee2; border-radius: .4rem; padding: .5rem .8rem; }
   #figures b { display: block; font-size: 1.3rem; font-variant-numeric: tabular-nums; }
-  #state, #deadlocks { color: #a3341f; }
+  #state, #deadlocks, #problems { color: #a3341f; }
 </style>
 </head>
 <body>
@@ -28,6 +28,7 @@ std::string_view page() noexcept {
 <table><thead><tr><th>route</th><th>status</th><th>answered</th><th>per second</th></tr></thead><tbody id="routes"></tbody></table>
 <h2>Who waits for what</h2>
 <p id="deadlocks"></p>
+<p id="problems"></p>
 <table><thead><tr><th>agent</th><th>waits for</th><th>held by</th><th>since (ms)</th><th>where</th></tr></thead>
 <tbody id="waits"></tbody></table>
 <p><a href="/products">products</a> · <a href="/metrics">metrics</a> · <a href="/debug/waits">waits</a></p>
@@ -69,6 +70,7 @@ async function refresh() {
     document.getElementById('waits').replaceChildren(...waits.waits.slice(0, 50).map(w => row([
       `${w.kind} ${w.agent} ${w.name}`, `${w.resource.kind} ${w.resource.name}`, w.holder ?? '', w.age_ms.toFixed(1), w.site])));
     document.getElementById('deadlocks').textContent = waits.deadlocks.map(d => d.sentence).join(' ');
+    document.getElementById('problems').textContent = waits.problems.map(p => p.sentence).join(' ');
     document.getElementById('state').textContent = '';
     before = now; then = at;
   } catch (error) {

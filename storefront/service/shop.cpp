@@ -113,7 +113,8 @@ heddle::task<http::response> shop::show_metrics(http::call&) const {
 }
 
 heddle::task<http::response> shop::show_waits(http::call&) const {
-  co_return http::text_response(200, "application/json", heddle::inspect::waits_json(heddle::watch::waits()));
+  co_return http::text_response(200, "application/json",
+                                heddle::inspect::waits_json(heddle::watch::waits(), heddle::watch::recent_reports()));
 }
 
 heddle::task<http::response> shop::show_page(http::call&) const {
@@ -122,6 +123,13 @@ heddle::task<http::response> shop::show_page(http::call&) const {
 
 void shop::show_figures() {
   auto number = [](auto n) { return static_cast<double>(n); };
+  std::vector<metrics::labelled> problems;
+  for (std::size_t kind = 0; kind < heddle::watch::problems; ++kind) {
+    problems.push_back({std::string{to_string(static_cast<heddle::watch::problem>(kind))},
+                        [=] { return number(heddle::watch::report_counts().at(kind)); }});
+  }
+  metrics_.counters("heddle_problems_total", "Problems of concurrency that heddle has reported in this process", "kind",
+                    std::move(problems));
   metrics_.counter("storefront_version_conflicts_total", "Writes refused because the stock had been written meanwhile",
                    [=, this] { return number(stock_records_->stats().conflicts); });
   metrics_.counter("storefront_lock_waits_contended_total",

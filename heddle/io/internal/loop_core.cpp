@@ -26,6 +26,7 @@
 #include <heddle/base/exiting.hpp>
 #include <heddle/base/fatal.hpp>
 #include <heddle/io/internal/loop_core.hpp>
+#include <heddle/park/executor_scope.hpp>
 #include <heddle/park/internal/slot.hpp>
 #include <heddle/park/wait.hpp>
 
@@ -102,13 +103,13 @@ void loop_core::take_incoming() noexcept {
   }
 }
 
-void loop_core::run_items(const bool* ended) noexcept {
+void loop_core::run_items(executor_scope& here, const bool* ended) noexcept {
   for (unsigned left = items_per_turn; left != 0 && first_ != nullptr; --left) {
     work_item* item = first_;
     first_ = item->next;
     if (first_ == nullptr) last_ = &first_;
     budget_ = operations_per_item;
-    item->run(item);
+    here.run(item);
     if (ended != nullptr && *ended) return;
   }
 }
@@ -127,11 +128,11 @@ void loop_core::leave() noexcept {
 }
 
 void loop_core::run_until_stopped() noexcept {
-  const executor_scope here{owner_};
+  executor_scope here{owner_};
   enter();
   for (;;) {
     take_incoming();
-    run_items(nullptr);
+    run_items(here, nullptr);
     if (stop_.load(std::memory_order_seq_cst) && first_ == nullptr &&
         incoming_.load(std::memory_order_seq_cst) == nullptr) {
       break;
@@ -144,11 +145,11 @@ void loop_core::run_until_stopped() noexcept {
 }
 
 void loop_core::run_until(const bool& ended) noexcept {
-  const executor_scope here{owner_};
+  executor_scope here{owner_};
   enter();
   for (;;) {
     take_incoming();
-    run_items(&ended);
+    run_items(here, &ended);
     if (ended) break;
     ask_system(false);
     fire_timers();

@@ -5,6 +5,7 @@
 #include <heddle/io/internal/handle.hpp>
 #include <heddle/io/internal/timer_wheel.hpp>
 #include <heddle/park/executor.hpp>
+#include <heddle/park/executor_scope.hpp>
 #include <heddle/park/phase.hpp>
 
 #include <atomic>
@@ -61,7 +62,7 @@ class loop_core {
   void leave() noexcept;
   void take_incoming() noexcept;
   void append(work_item& item) noexcept;
-  void run_items(const bool* ended) noexcept;
+  void run_items(executor_scope& here, const bool* ended) noexcept;
   void ask_system(bool heeds_stop) noexcept;
   void fire_timers() noexcept;
   [[nodiscard]] std::int64_t time_left() noexcept;

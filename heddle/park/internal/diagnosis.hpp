@@ -17,6 +17,8 @@ struct diagnosis_hooks {
   void (*wait_began)() noexcept;
   /// The agent has taken a lock, not by trying, while it holds others; must not wait.
   void (*took_another)(agent& self) noexcept;
+  /// An executor has begun to run an item, and nobody looks at items yet: somebody should now and then. Must not wait.
+  void (*item_began)() noexcept;
 };
 
 /// Null while nothing is diagnosed.
@@ -25,6 +27,14 @@ extern constinit std::atomic<const diagnosis_hooks*> diagnosis;
 /// Whether somebody is going to look at all waits that have begun. Set by wait_began, cleared by the one who looks,
 /// before it looks (both seq_cst, as are a wait's `pinnable` and this load: one of the two sees the other).
 extern constinit std::atomic<bool> look_is_due;
+
+/// Whether somebody looks now and then at what executors run. Set by item_began, cleared when nobody runs anything.
+extern constinit std::atomic<bool> items_are_watched;
+
+inline void tell_of_item() noexcept {
+  if (items_are_watched.load(std::memory_order_relaxed)) return;
+  if (const diagnosis_hooks* hooks = diagnosis.load(std::memory_order_acquire); hooks != nullptr) hooks->item_began();
+}
 
 /// Whether a wait for such a thing can say something about others: waits for the outside world cannot.
 [[nodiscard]] constexpr bool is_telling(resource_kind kind) noexcept {

@@ -43,7 +43,7 @@ class diagnosed {
   diagnosed& operator=(const diagnosed&) = delete;
 
  private:
-  static constexpr park::diagnosis_hooks hooks{[]() noexcept {}, [](agent&) noexcept {}};
+  static constexpr park::diagnosis_hooks hooks{[]() noexcept {}, [](agent&) noexcept {}, []() noexcept {}};
   const park::diagnosis_hooks* before_;
 };
 
