@@ -45,8 +45,13 @@ void semaphore_permit::give_back() noexcept {
 }
 
 semaphore_permit semaphore::acquire(std::uint32_t count, std::source_location site) noexcept {
-  (void)rule::of(*this).take(checked(count), resource(), deadline::never(), {}, site);
+  if (!rule::of(*this).try_take(checked(count))) [[unlikely]]
+    acquire_slow(count, site);
   return {*this, count};
+}
+
+void semaphore::acquire_slow(std::uint32_t count, std::source_location site) noexcept {
+  (void)rule::of(*this).take(count, resource(), deadline::never(), {}, site);
 }
 
 semaphore_permit semaphore::try_acquire(std::uint32_t count) noexcept {
@@ -63,8 +68,13 @@ std::expected<semaphore_permit, wait_error> semaphore::acquire_until(deadline un
   return semaphore_permit{*this, count};
 }
 
-void semaphore::release(std::uint32_t count) noexcept { rule::of(*this).give(count); }
+void semaphore::release(std::uint32_t count) noexcept {
+  if (!rule::of(*this).try_give(count)) [[unlikely]]
+    release_slow(count);
+}
 // [/blocking]
+
+void semaphore::release_slow(std::uint32_t count) noexcept { rule::of(*this).give(count); }
 
 park::resource semaphore::resource() const noexcept {
   return {resource_kind::semaphore, this, origin_, queue_.named(), nullptr, 0};

@@ -142,6 +142,8 @@ class semaphore {
     return permits;
   }
   [[noreturn]] static void too_many() noexcept;
+  void acquire_slow(std::uint32_t count, std::source_location site) noexcept;
+  void release_slow(std::uint32_t count) noexcept;
   void destroyed_in_use() const noexcept;
   [[nodiscard]] park::resource resource() const noexcept;
 

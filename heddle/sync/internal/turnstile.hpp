@@ -133,6 +133,15 @@ class turnstile {
     }
   }
 
+  /// Gives back if nobody has to be woken for it, and nobody interferes; the object may be gone when it returns true (I5).
+  bool try_give(std::uint32_t amount) const noexcept {
+    std::uint32_t seen = word_.load(std::memory_order_relaxed);
+    if (unattended(seen)) return false;
+    const std::uint32_t after = Rule::give(seen >> value_shift, amount) << value_shift;
+    return word_.compare_exchange_strong(seen, after | (seen & flags_mask & ~looked_bit), std::memory_order_release,
+                                         std::memory_order_relaxed);  // E1, I5, I6
+  }
+
   /// Gives back; wakes the oldest waiter if there is one. The object may be gone when this returns (I5).
   void give(std::uint32_t amount) const noexcept {
     std::uint32_t seen = word_.load(std::memory_order_relaxed);
