@@ -64,8 +64,8 @@ struct gate {
 
 class gate_awaiter final : public sync::turnstile_wait<gate::rule> {
  public:
-  explicit gate_awaiter(gate& g) noexcept
-      : turnstile_wait{&g, 1, g.resource(), {}, {}, std::source_location::current()} {}
+  explicit gate_awaiter(gate& g, std::stop_token stop = {}) noexcept
+      : turnstile_wait{&g, 1, g.resource(), {}, std::move(stop), std::source_location::current()} {}
   void await_resume() const noexcept {}
 };
 
@@ -149,6 +149,28 @@ TEST(turnstile, a_newcomer_behind_a_task_chosen_just_now_is_not_stranded) {
   gate::rule::at(&g).give(1);
   busy.run_all();
   EXPECT_TRUE(first.ends());
+}
+
+TEST(turnstile, one_that_gives_up_does_not_let_newcomers_pass_one_that_starves_and_has_been_woken) {
+  gate g;
+  test::manual_executor busy;
+  const test::started<void> first{busy, [](gate& where) -> task<void> { co_await gate_awaiter{where}; }(g)};
+  busy.run_all();
+  std::stop_source stop;
+  const test::started<void> second{busy, [](gate& where, std::stop_token until) -> task<void> {
+                                     co_await gate_awaiter{where, std::move(until)};
+                                   }(g, stop.get_token())};
+  busy.run_all();
+  ASSERT_TRUE(test::waited_for(g, 2));
+  ASSERT_TRUE(test::passed(deadline::after(5ms)));
+  stop.request_stop();          // posts the second task
+  gate::rule::at(&g).give(1);   // wakes the first, which has starved
+  ASSERT_TRUE(busy.run_one());  // the second gives up
+  EXPECT_FALSE(gate::rule::at(&g).try_take(1));
+  busy.run_all();
+  EXPECT_TRUE(first.ends());
+  EXPECT_TRUE(second.ends());
+  EXPECT_EQ(g.word.load(), 0U);
 }
 
 }  // namespace

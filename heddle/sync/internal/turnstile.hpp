@@ -33,6 +33,9 @@
 //   I7  A waiter that was claimed in another queue (a notified one of a condition) is adopted as a newcomer and sleeps on,
 //       also while the value is there: then whoever adopts it wakes the oldest, in the same critical section, unless a
 //       thread is in flight, which will take and give, or find that somebody else will. So it needs no recheck.
+//   I8  starving ends when a waiter takes, or when none is left: none in the queue, none in flight. One that gives up
+//       does not end it, as it is not known who starves; else a stream of waiters with deadlines would keep the door
+//       open for newcomers. At worst the next waiter is preferred although it has not waited for long.
 // Edges.
 //   E1  give: release on the word -> take: acquire.
 //   E2  enqueue sets waiters before it unlocks the queue -> give's store fails or sees it, and the giver locks the queue.
@@ -250,7 +253,7 @@ class turnstile {
     {
       park::queue_guard guard{queue_};
       take_out(guard, node);
-      word_.fetch_and(~(starving_bit | looked_bit), std::memory_order_relaxed);  // I6
+      word_.fetch_and(~looked_bit, std::memory_order_relaxed);  // I6, I8
     }
     wake_one();
   }
@@ -287,7 +290,9 @@ class turnstile {
  private:
   void take_out(park::queue_guard& guard, park::slot& node) const noexcept {
     guard.remove(node);
-    if (guard.empty()) word_.fetch_and(~(waiters_bit | starving_bit), std::memory_order_relaxed);
+    if (!guard.empty()) return;
+    const bool someone_comes = (word_.load(std::memory_order_relaxed) & in_flight_bit) != 0;
+    word_.fetch_and(~(waiters_bit | (someone_comes ? 0U : starving_bit)), std::memory_order_relaxed);  // I8
   }
 
   // Whether somebody waits and no thread is on the way that will look after them.
