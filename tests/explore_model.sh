@@ -4,7 +4,11 @@
 # The model must hold. Comments in it name its variants, by flags of Spin: `/* must hold: -DTASKS */` is explored as well;
 # `/* must fail: -DFAULT=1 */` is a fault that has to be found, so that a model which no longer looks at anything is
 # noticed. `/* pan: <flags> */` adds flags to the verifier's command line.
+#
+# Model and code name their steps alike: what a model has as an inline is a function somewhere in park or sync, or one of
+# those that `/* not in the code: <names> */` lists.
 set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cp "$1" "$scratch/"
@@ -23,7 +27,8 @@ explore() {
   spin -a "$@" "$model" >spin.log 2>&1 || { cat spin.log >&2; return 1; }
   local safety=-DSAFETY
   ! grep -qE '^[[:space:]]*((ltl|never)\b|(progress|accept)[[:alnum:]_]*:)' "$model" || safety=
-  $cc -O2 -w $safety -DCOLLAPSE -DMEMLIM=4096 -o pan pan.c
+  # Most explorations take less time than it would take to optimise their verifier.
+  $cc -O0 -w $safety -DCOLLAPSE -DMEMLIM=4096 -o pan pan.c
   # shellcheck disable=SC2086
   ./pan -m2000000 $pan_flags >pan.log 2>&1 || { cat pan.log >&2; return 1; }
   if grep -qE 'max search depth too small|out of memory|aborting' pan.log; then
@@ -48,6 +53,14 @@ must() {
     exit 1
   fi
 }
+
+marked "not in the code" | tr ' ' '\n' | sort >own
+sed -nE 's/^inline ([a-z_]+)\(.*/\1/p' "$model" | sort | while read -r step; do
+  grep -qx "$step" own || grep -rqE "\\b$step\\(" "$root/heddle/park" "$root/heddle/sync" || {
+    echo "nothing in park or sync is called $step, as a step of this model is" >&2
+    exit 1
+  }
+done
 
 must hold
 for wanted in hold fail; do

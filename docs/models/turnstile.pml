@@ -37,8 +37,9 @@
 /* must fail: -DFAULT=13 */          /* starving outlives the waiter that starved */
 /* must fail: -DFAULT=14 */          /* waiters is not set under the queue's lock before the node stands in it (I2) */
 /* must fail: -DFAULT=15 */          /* the late task does not wait until the clock has looked after its neighbours */
-
 /* must fail: -DFAULT=16 -DTASKS */  /* who may not go yet does not care for who may (I4) */
+
+/* not in the code: unlock_queue suspend resume destroy */
 
 #ifndef FAULT
 #define FAULT 0
@@ -229,10 +230,13 @@ inline give(many) {
   }
 }
 
-/* take_out: under the queue's lock. */
+/* take_out: under the queue's lock. Starving goes on while somebody is on the way (I8). */
 inline take_out(i) {
   remove(i);
-  if :: length == 0 -> waiters = false; starving = false :: else fi
+  if
+  :: length == 0 -> waiters = false; if :: !in_flight -> starving = false :: else fi
+  :: else
+  fi
 }
 
 /* take_or_enqueue: sets `took`. The exchange is one step with taking the queue's lock, and what follows with letting go
@@ -285,7 +289,7 @@ inline take_or_enqueue(i, how) {
 
 inline leave(i) {
   atomic { !locked -> TOUCH; locked = true; take_out(i) }
-  atomic { TOUCH; starving = false; looked = false; unlock_queue() }                                 /* I6 */
+  atomic { TOUCH; looked = false; unlock_queue() }                                 /* I6 */
   if :: FAULT != 10 -> wake_one() :: else fi
 }
 

@@ -26,6 +26,7 @@
 /* must fail: -DFAULT=9 */        /* end_wait does not wait for the pins (E4) */
 /* must fail: -DFAULT=10 */       /* the pin looks before it is set (E4) */
 /* must fail: -DFAULT=11 */       /* a claim is two steps: look, then store (I1) */
+/* must fail: -DFAULT=12 */       /* a thread that finds itself claimed sleeps without saying so (I9) */
 
 #ifndef FAULT
 #define FAULT 0
@@ -84,7 +85,7 @@ proctype waker(byte wakes) {
         }
         atomic {
 #endif
-          phase = (before == suspended -> claimed_suspended : claimed);                             /* I1, E2 */
+          phase = (before == arming -> claimed : claimed_suspended);                             /* I1, E2 */
           ended++; assert(ended == 1);
           queued = false; locked = false
         }
@@ -92,16 +93,12 @@ proctype waker(byte wakes) {
           assert(phase == claimed || phase == claimed_suspended);                                   /* I3 */
           before = phase; phase = woken;                                                            /* E1, E3 */
           if :: FAULT == 2 -> before = claimed_suspended :: else fi;
-          if
-          :: before == claimed_suspended ->
 #ifdef TASK
-             posts++; assert(posts == 1)                                                            /* I4 */
+          if :: before == claimed_suspended -> posts++; assert(posts == 1) :: else fi              /* I4 */
 #endif
-          :: else
-          fi
         }
 #ifndef TASK
-        if :: FAULT != 8 -> sleeping = false :: else fi
+        if :: before == claimed_suspended && FAULT != 8 -> sleeping = false :: else fi              /* I9 */
 #endif
      :: else -> locked = false /* it is just leaving */
      fi
@@ -184,26 +181,24 @@ proctype waiter() {
 enqueue:
      atomic { !locked -> queued = true }
 #ifdef TASK
-     /* commit_suspended */
-     atomic {
+     atomic {                                                                                        /* commit */
        if
-       :: phase == arming -> phase = suspended; goto asleep
-       :: FAULT == 1 && phase == claimed -> goto asleep
-       :: else -> skip
-       fi
-     }
-     atomic {
-       if
-       :: phase == claimed -> phase = claimed_suspended                                             /* E3, I4 */
+       :: phase == arming -> phase = suspended
+       :: phase == claimed -> if :: FAULT != 1 -> phase = claimed_suspended :: else fi               /* E3, I4 */
        :: else -> goto awake
        fi
      }
-asleep:
      atomic { posts > 0 -> posts--; assert(ENDED(phase)) }
 awake:
      assert(posts == 0);
 #else
-     atomic { if :: phase == arming -> phase = parked :: else fi }                                   /* commit_parked */
+     atomic {                                                                                        /* commit */
+       if
+       :: phase == arming -> phase = parked
+       :: phase == claimed && FAULT != 12 -> phase = claimed_suspended                               /* I9 */
+       :: else
+       fi
+     }
      do
      :: seen = phase;
         if
