@@ -87,25 +87,35 @@ void shared_mutex::turn::break_promise_to(const park::slot& late) noexcept {
 
 // --- steps ---
 
-// Takes the lock to write if nobody has it and nobody comes first; else says that a writer waits, which keeps new readers
-// out. Afterwards no share is in a slot.
+// Takes the lock to write if nobody has it and nothing is kept for anybody; else says that a writer waits.
 bool shared_mutex::turn::announce_and_take(std::uint32_t self) noexcept {
   std::uint64_t seen = state();
-  for (;;) {
-    if ((seen & ~reader_waits) == 0) {
-      if (m_.state_.compare_exchange_weak(seen, seen | owned_by(self), std::memory_order_acquire)) return true;
-      continue;
-    }
-    const std::uint64_t marked = (seen & ~deferring) | writer_waits | ((seen & deferring) != 0 ? scanning : 0);
-    if (m_.state_.compare_exchange_weak(seen, marked, std::memory_order_seq_cst)) break;  // E2
+  while ((seen & ~reader_waits) == 0) {
+    if (m_.state_.compare_exchange_weak(seen, seen | owned_by(self), std::memory_order_acquire)) return true;
   }
-  if ((seen & deferring) == 0) return false;
+  close();
+  if (m_.owed_ != 0 || is_held()) return false;
+  change([&](std::uint64_t now) { return (now & ~writer_waits) | waiting_writers_bit() | owned_by(self); });
+  return true;
+}
+
+// Says that a writer waits, which keeps everybody out who does not have the queue's lock. Afterwards no share is in a slot.
+void shared_mutex::turn::close() noexcept {
+  std::uint64_t seen = state();
+  std::uint64_t closed = 0;
+  do {
+    closed = (seen & ~deferring) | writer_waits | ((seen & deferring) != 0 ? scanning : 0);
+  } while (!m_.state_.compare_exchange_weak(seen, closed, std::memory_order_seq_cst));  // E2
+  if ((seen & deferring) == 0) return;
   sync::reader_slots::move_into(m_.state_, one_reader, &m_);  // E2, I2
   m_.plain_reads_.store(plain_reads_after_writing, std::memory_order_relaxed);
   change([](std::uint64_t now) { return now & ~scanning; });
-  if (m_.owed_ != 0 || readers(state()) != 0) return false;
-  change([&](std::uint64_t now) { return (now & ~writer_waits) | waiting_writers_bit() | owned_by(self); });
-  return true;
+}
+
+// After close(): whether anybody reads or writes.
+bool shared_mutex::turn::is_held() const noexcept {
+  const std::uint64_t now = state();
+  return (now & owner_mask) != 0 || readers(now) != 0;
 }
 
 // Enters to read; or says that a reader waits.
@@ -154,7 +164,7 @@ bool shared_mutex::turn::depends_on_promise(const park::slot& node) const noexce
 // One that was in flight has tried. If it was the last, whoever waits to write bars new readers again, or is let in.
 void shared_mutex::turn::arrived() noexcept {
   if (m_.in_flight_ != 0) return;
-  change([this](std::uint64_t seen) { return seen | waiting_writers_bit(); });  // I3
+  if (writers_wait()) close();  // I3
   settle(false);
 }
 
@@ -181,8 +191,14 @@ void shared_mutex::turn::settle(bool readers_first) noexcept {
   if ((seen & owner_mask) != 0 || guard_.empty()) return;
   const bool strictly = somebody_is_passed_over();
   if ((seen & reader_waits) != 0 && (readers_first || !writers_wait())) admit_readers(strictly);
-  if (!writers_wait() || m_.owed_ != 0 || readers(state()) != 0) return;
-  if (m_.in_flight_ == 0 || strictly) hand_to_writer(strictly);
+  if (!writers_wait() || m_.owed_ != 0) return;
+  if (m_.in_flight_ != 0 && !strictly) {  // it is open until they have tried
+    if (readers(state()) == 0) change([](std::uint64_t now) { return now & ~writer_waits; });
+    return;
+  }
+  close();
+  if (is_held()) return;  // who lets go will be here
+  hand_to_writer(strictly);
   change([this](std::uint64_t now) { return (now & ~writer_waits) | waiting_writers_bit(); });
 }
 
@@ -220,8 +236,8 @@ void shared_mutex::turn::hand_to_writer(bool strictly) noexcept {
     change([](std::uint64_t seen) { return seen | owes; });
   } else {
     count_writers(-1);
+    granted_ = strictly;  // nobody else has been chosen, or there would be readers
     if (strictly) {
-      granted_ = true;
       change([&](std::uint64_t seen) { return seen | owned_by(node->index); });
     } else {
       m_.in_flight_ = 1;

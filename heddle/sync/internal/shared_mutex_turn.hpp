@@ -86,6 +86,8 @@ struct shared_mutex::turn {
   [[nodiscard]] std::uint32_t promised() const noexcept { return 2U | std::uint32_t{m_.epoch_} << 2U; }
 
   bool announce_and_take(std::uint32_t self) noexcept;
+  void close() noexcept;
+  [[nodiscard]] bool is_held() const noexcept;
   bool enter_or_mark() noexcept;
   void accept(const park::slot& node, std::uint32_t note) noexcept;
   void forget_promises() noexcept;
