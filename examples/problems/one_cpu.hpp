@@ -28,13 +28,17 @@ inline int rank_as(int priority) {
   return pthread_setschedparam(pthread_self(), SCHED_FIFO, &how);
 }
 
-/// Uses the CPU for a time.
-inline void compute(std::chrono::milliseconds time) {
+/// How much of the CPU the calling thread has used.
+inline std::chrono::nanoseconds used() {
   timespec now{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  const auto in_ms = [](const timespec& t) { return t.tv_sec * 1000.0 + static_cast<double>(t.tv_nsec) / 1e6; };
-  const double end = in_ms(now) + static_cast<double>(time.count());
-  while (in_ms(now) < end) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec};
+}
+
+/// Uses the CPU for a time.
+inline void compute(std::chrono::milliseconds time) {
+  for (const auto end = used() + time; used() < end;) {
+  }
 }
 
 inline std::chrono::microseconds since(std::chrono::steady_clock::time_point begin) {
@@ -44,11 +48,16 @@ inline std::chrono::microseconds since(std::chrono::steady_clock::time_point beg
 struct result {
   int error = 0;                     ///< why there is no real-time scheduling here; 0 if there is
   std::chrono::microseconds waited;  ///< how long the high thread waited for the lock
-  std::chrono::microseconds held;    ///< how long the low thread held it
+  std::chrono::microseconds held;    ///< how long the low thread held it from then on
 };
 
-/// The low thread takes the lock and computes for `held` under it; then the high one wants the lock, and the middle one
-/// the CPU for `busy`.
+/// Looks once a millisecond, and leaves the CPU to others meanwhile.
+inline void wait_for(const std::atomic<bool>& flag) {
+  while (!flag) std::this_thread::sleep_for(std::chrono::milliseconds{1});
+}
+
+/// The low thread takes the lock; once the high one wants it, the low one computes for `held` under it, and the middle
+/// one, which has nothing to do with the lock, for `busy`.
 template <class Lock>
 result run(Lock& lock, std::chrono::milliseconds held, std::chrono::milliseconds busy) {
   result outcome;
@@ -63,22 +72,25 @@ result run(Lock& lock, std::chrono::milliseconds held, std::chrono::milliseconds
   };
   std::thread lower = ranked(low, [&] {
     lock.lock();
-    const auto begin = std::chrono::steady_clock::now();
     locked = true;
+    wait_for(wanted);
+    const auto begin = std::chrono::steady_clock::now();
     compute(held);
     outcome.held = since(begin);
     lock.unlock();
   });
-  while (!locked) std::this_thread::yield();
+  std::thread between = ranked(middle, [&] {
+    wait_for(wanted);
+    compute(busy);
+  });
   std::thread higher = ranked(high, [&] {
-    wanted = true;
+    wait_for(locked);
     const auto begin = std::chrono::steady_clock::now();
+    wanted = true;
     lock.lock();
     outcome.waited = since(begin);
     lock.unlock();
   });
-  while (!wanted) std::this_thread::yield();
-  std::thread between = ranked(middle, [&] { compute(busy); });
   lower.join();
   higher.join();
   between.join();

@@ -70,7 +70,10 @@ std::chrono::nanoseconds held_for(const graph::circle& found, const link& each,
   return now - since;
 }
 
-std::string advice_for(const graph::circle& found) {
+// The call stands in a header of the standard library, as in std::lock_guard.
+bool is_foreign(const std::string& site) { return site.starts_with('/') || site.starts_with("bits/"); }
+
+std::string advice_for(const graph::circle& found, const std::vector<edge>& edges) {
   const auto which = [&](relation why) {
     const auto it = std::ranges::find(found.links, why, &link::why);
     return it != found.links.end() ? &*it : nullptr;
@@ -89,7 +92,7 @@ std::string advice_for(const graph::circle& found) {
     return "a reader reads again while a writer waits: read once, or hand the first read on.";
   }
   std::string sites;
-  for (const link& each : found.links) sites += (sites.empty() ? "" : " and ") + each.from->wait.site;
+  for (const edge& each : edges) sites += (sites.empty() ? "" : " and ") + each.wait.site;
   return "take these locks in the same order everywhere (here they meet at " + sites +
          "), or all of them at once with lock_all.";
 }
@@ -115,13 +118,14 @@ report describe(const graph::circle& found, std::chrono::steady_clock::time_poin
     }
     if (each.from->waits && each.from->blocks_thread) {
       e.stack = places_of(park::stack_of(each.from->wait.agent, each.from->generation));
+      if (is_foreign(e.wait.site) && !e.stack.empty()) e.wait.site = e.stack.front();
     }
     result.edges.push_back(std::move(e));
   }
   for (const park::agent_view* each : found.behind) {
     if (each->waits) result.behind.push_back(each->wait);
   }
-  result.advice = advice_for(found);
+  result.advice = advice_for(found, result.edges);
   return result;
 }
 
