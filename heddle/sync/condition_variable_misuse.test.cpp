@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <heddle/task/sync_wait.hpp>
+#include <heddle/watch/settings.hpp>
 #include <tests/support/misuse.hpp>
 #include <tests/support/tasks.hpp>
 #include <tests/support/waiting.hpp>
@@ -102,7 +103,14 @@ TEST_F(condition_variable_misuse, exiting_while_it_is_waited_for_is_allowed) {
   EXPECT_EXIT(exit_while_another_waits(), testing::ExitedWithCode(0), "^$");
 }
 
+// Undiagnosed, as ThreadSanitizer lets no child start a thread.
 [[noreturn]] void fork_while_another_waits() {
+  watch::configure({.deadlocks = false,
+                    .lock_order = false,
+                    .starvation = false,
+                    .priority_inversion = false,
+                    .livelock = false,
+                    .stalls = false});
   static mutex m;
   static condition_variable c;
   std::thread{[] {
@@ -110,12 +118,6 @@ TEST_F(condition_variable_misuse, exiting_while_it_is_waited_for_is_allowed) {
     c.wait(lock);
   }}.detach();
   if (!waited_for(c)) std::_Exit(3);
-  const pid_t pid = fork();
-  if (pid != 0) {
-    int status = 0;
-    waitpid(pid, &status, 0);
-    std::_Exit(WIFEXITED(status) ? WEXITSTATUS(status) : 2);
-  }
   const auto wait = [](condition_variable& changed, mutex& lock_of) -> task<void> {
     std::unique_lock lock = co_await lock_of.async_lock();
     (void)co_await changed.async_wait(lock);
@@ -123,6 +125,13 @@ TEST_F(condition_variable_misuse, exiting_while_it_is_waited_for_is_allowed) {
   manual_executor ready;
   const started later{ready, wait(c, m)};
   ready.run_all();
+  if (!waited_for(c, 2)) std::_Exit(3);
+  const pid_t pid = fork();
+  if (pid != 0) {
+    int status = 0;
+    waitpid(pid, &status, 0);
+    std::_Exit(WIFEXITED(status) ? WEXITSTATUS(status) : 2);
+  }
   c.notify_one();
   ready.run_all();
   std::_Exit(later.has_ended() && m.holder() == 0 ? 0 : 4);
