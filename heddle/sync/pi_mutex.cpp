@@ -13,8 +13,9 @@
 //       the word is a copy, and nobody waits there.
 // Edges.
 //   E1  unlock: release on word_ -> lock: acquire on word_.
-//   E2  When the kernel hands the word over, nobody's instruction writes it: unlock clears holder_ with release, the next
-//       holder reads that with acquire (the kernel's own locks order the two).
+//   E2  When the kernel hands the word over, nobody's instruction writes it: unlock, once it knows that it needs the kernel,
+//       writes holder_ again with release, and the next holder reads that with acquire (the kernel's own locks make it the
+//       last). So the failed attempt to give the word comes before a destruction, too.
 // Progress and fairness. The kernel's: by priority, then by age. A thread first looks at a taken word for a bounded time,
 //   with loads only, also while others sleep in the kernel: each hand-over to a sleeper costs a wake-up, and who looks
 //   for longer than that is there when nobody sleeps any more, so the row of hand-overs ends. Nobody can pass a sleeper:
@@ -33,6 +34,7 @@
 #include <heddle/sync/pi_mutex.hpp>
 #include <heddle/sys/futex.hpp>
 #include <heddle/sys/thread.hpp>
+#include <heddle/watch/settings.hpp>
 
 #include <cerrno>
 
@@ -44,6 +46,8 @@ constexpr std::int64_t spin_ns = 20'000;
 
 // How often lock() asks again while the kernel says that the wait would close a circle.
 constexpr std::chrono::milliseconds circle_pause{10};
+
+[[maybe_unused]] const bool diagnosed = watch::begin();  // see mutex.cpp
 
 constexpr const char* lost_message = "a pi_mutex was locked whose holder had ended: what it protects may be half done";
 
@@ -172,7 +176,7 @@ void pi_mutex::unlock() noexcept {
     fatal("a task unlocked a pi_mutex on another thread than it locked it on; do not hold it over a co_await");
   }
   self.no_longer_holds(this);
-  holder_.store(seen & named_bit, std::memory_order_release);  // I1, E2
+  holder_.store(seen & named_bit, std::memory_order_relaxed);  // I1
   if (elsewhere) [[unlikely]] {
     word_.store(0, std::memory_order_release);  // I4
     return;
@@ -183,7 +187,8 @@ void pi_mutex::unlock() noexcept {
 void pi_mutex::give_word(std::uint32_t thread) noexcept {
   std::uint32_t expected = thread;
   if (word_.compare_exchange_strong(expected, 0, std::memory_order_release, std::memory_order_relaxed))
-    return;  // E1, I2
+    return;                                                                           // E1, I2
+  holder_.store(holder_.load(std::memory_order_relaxed), std::memory_order_release);  // E2
   if (sys::futex_unlock_pi(word_) != 0) {
     fatal("the kernel refuses to unlock a pi_mutex; was the memory that holds it overwritten?");
   }

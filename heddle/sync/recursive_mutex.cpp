@@ -1,5 +1,7 @@
-// A mutex and how often its holder has locked it. depth_ is 0 while the mutex is free, and is read and written only by
-// the agent that finds itself to be the holder, which nobody else can change.
+// A mutex and how often its holder has locked it besides.
+//
+// again_ is 0 while the mutex is free. Only the agent that holds the mutex may change it, and only by that agent does its
+// value mean anything; it is atomic because others, who unlock what they do not hold, may read it before they are told.
 
 #include <heddle/base/fatal.hpp>
 #include <heddle/park/internal/current.hpp>
@@ -16,12 +18,11 @@ void recursive_mutex::lock(std::source_location site) noexcept {
     std::uint32_t seen = 0;
     if (mutex_.word_.compare_exchange_strong(seen, mine, std::memory_order_acquire, std::memory_order_relaxed))
         [[likely]] {
-      depth_ = 1;
       self->now_holds(this, mutex_.held(false), __builtin_return_address(0));
       return;
     }
-    if ((seen & ~sync::flags_mask) == mine && depth_ < max_depth) {
-      ++depth_;
+    if ((seen & ~sync::flags_mask) == mine) {
+      lock_again();
       return;
     }
   }
@@ -30,36 +31,37 @@ void recursive_mutex::lock(std::source_location site) noexcept {
 
 void recursive_mutex::lock_slow(std::source_location site, const void* caller) noexcept {
   const std::uint32_t self = current_agent().id();
-  if (mutex_.holder() != self) {
-    (void)mutex::rule::of(mutex_).take(self, mutex_.resource(), deadline::never(), {}, site);
-  }
-  taken(false, caller);
+  (void)mutex::rule::of(mutex_).take(self, mutex_.resource(), deadline::never(), {}, site);
+  current_agent().now_holds(this, mutex_.held(false), caller);
 }
 
-bool recursive_mutex::take_now(std::uint32_t self) noexcept {
-  return mutex_.holder() == self || mutex::rule::of(mutex_).try_take(self);
-}
-
-void recursive_mutex::taken(bool tried, const void* taken_at) noexcept {
-  if (depth_ == max_depth) fatal("a recursive_mutex was locked more than 16 million times by one agent");
-  if (++depth_ == 1) current_agent().now_holds(this, mutex_.held(tried), taken_at);
+void recursive_mutex::lock_again() noexcept {
+  const std::uint32_t again = again_.load(std::memory_order_relaxed);
+  if (again + 1 == max_depth) fatal("a recursive_mutex was locked more than 16 million times by one agent");
+  again_.store(again + 1, std::memory_order_relaxed);
 }
 
 bool recursive_mutex::try_lock() noexcept {
-  if (!take_now(current_agent().id())) return false;
-  taken(true, __builtin_return_address(0));
+  const std::uint32_t self = current_agent().id();
+  if (mutex_.holder() == self) {
+    lock_again();
+    return true;
+  }
+  if (!mutex::rule::of(mutex_).try_take(self)) return false;
+  current_agent().now_holds(this, mutex_.held(true), __builtin_return_address(0));
   return true;
 }
 
 std::expected<void, wait_error> recursive_mutex::take_until(deadline until, const std::stop_token& stop,
                                                             std::source_location site) noexcept {
   const std::uint32_t self = current_agent().id();
-  if (mutex_.holder() != self) {
-    const auto got = mutex::rule::of(mutex_).take(self, mutex_.resource().for_breakable_call(), until, stop, site);
-    if (!got) return got;
+  if (mutex_.holder() == self) {
+    lock_again();
+    return {};
   }
-  taken(!until.is_never(), __builtin_return_address(0));
-  return {};
+  const auto got = mutex::rule::of(mutex_).take(self, mutex_.resource().for_breakable_call(), until, stop, site);
+  if (got) current_agent().now_holds(this, mutex_.held(!until.is_never()), __builtin_return_address(0));
+  return got;
 }
 
 std::expected<std::unique_lock<recursive_mutex>, wait_error> recursive_mutex::lock_until(
@@ -69,21 +71,13 @@ std::expected<std::unique_lock<recursive_mutex>, wait_error> recursive_mutex::lo
 }
 
 void recursive_mutex::unlock() noexcept {
-  if (agent* const self = park::known_agent(); self != nullptr) [[likely]] {
-    std::uint32_t seen = mutex_.word_.load(std::memory_order_relaxed);
-    if ((seen & ~sync::flags_mask) == self->id_if_any() << sync::value_shift) [[likely]] {
-      if (depth_ > 1) {
-        --depth_;
-        return;
-      }
-      if ((seen & sync::flags_mask) == 0) [[likely]] {
-        depth_ = 0;
-        if (mutex_.word_.compare_exchange_strong(seen, 0, std::memory_order_release, std::memory_order_relaxed))
-            [[likely]] {
-          self->no_longer_holds(this);
-          return;
-        }
-      }
+  if (agent* const self = park::known_agent(); self != nullptr && again_.load(std::memory_order_relaxed) == 0)
+      [[likely]] {
+    std::uint32_t mine = self->id_if_any() << sync::value_shift;
+    if (mutex_.word_.compare_exchange_strong(mine, 0, std::memory_order_release, std::memory_order_relaxed))
+        [[likely]] {
+      self->no_longer_holds(this);
+      return;
     }
   }
   unlock_slow();
@@ -91,13 +85,23 @@ void recursive_mutex::unlock() noexcept {
 
 void recursive_mutex::unlock_slow() noexcept {
   if (!held_by_me()) fatal("a recursive_mutex was unlocked by an agent that does not hold it");
+  if (const std::uint32_t again = again_.load(std::memory_order_relaxed); again != 0) {
+    again_.store(again - 1, std::memory_order_relaxed);
+    return;
+  }
   agent& self = current_agent();
-  depth_ = 0;
   mutex::rule::of(mutex_).give(self.id());
   self.no_longer_holds(this);
 }
 
 // --- tasks ---
+
+bool recursive_mutex::take_now(bool& again) noexcept {
+  const std::uint32_t self = current_agent().id();
+  again = mutex_.holder() == self;
+  if (again) lock_again();
+  return again || mutex::rule::of(mutex_).try_take(self);
+}
 
 recursive_mutex_lock_awaiter recursive_mutex::async_lock(std::source_location site) noexcept { return {*this, site}; }
 
@@ -109,10 +113,10 @@ recursive_mutex_lock_until_awaiter recursive_mutex::async_lock_until(deadline un
 recursive_mutex_lock_awaiter::recursive_mutex_lock_awaiter(recursive_mutex& m, std::source_location site) noexcept
     : turnstile_wait{&m.mutex_, current_agent().id(), m.mutex_.resource(), deadline::never(), {}, site}, mutex_{m} {}
 
-bool recursive_mutex_lock_awaiter::ready() noexcept { return mutex_.take_now(current_agent().id()); }
+bool recursive_mutex_lock_awaiter::ready() noexcept { return mutex_.take_now(again_); }
 
 std::unique_lock<recursive_mutex> recursive_mutex_lock_awaiter::await_resume() noexcept {
-  mutex_.taken(false, __builtin_return_address(0));
+  if (!again_) current_agent().now_holds(&mutex_, mutex_.mutex_.held(false), __builtin_return_address(0));
   return std::unique_lock{mutex_, std::adopt_lock};
 }
 
@@ -123,12 +127,14 @@ recursive_mutex_lock_until_awaiter::recursive_mutex_lock_until_awaiter(recursive
                      until,     std::move(stop),      site},
       mutex_{m} {}
 
-bool recursive_mutex_lock_until_awaiter::ready() noexcept { return mutex_.take_now(current_agent().id()); }
+bool recursive_mutex_lock_until_awaiter::ready() noexcept { return mutex_.take_now(again_); }
 
 std::expected<std::unique_lock<recursive_mutex>, wait_error>
 recursive_mutex_lock_until_awaiter::await_resume() noexcept {
   if (error()) return std::unexpected{*error()};
-  mutex_.taken(!until().is_never(), __builtin_return_address(0));
+  if (!again_) {
+    current_agent().now_holds(&mutex_, mutex_.mutex_.held(!until().is_never()), __builtin_return_address(0));
+  }
   return std::unique_lock{mutex_, std::adopt_lock};
 }
 

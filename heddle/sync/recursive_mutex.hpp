@@ -6,6 +6,7 @@
 #include <heddle/sync/turnstile_wait.hpp>
 #include <heddle/sys/compiler.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <expected>
@@ -108,7 +109,9 @@ class HEDDLE_THREAD_SAFETY(capability("mutex")) recursive_mutex {
   [[nodiscard]] bool held_by_me() const noexcept { return mutex_.held_by_me(); }
 
   /// How often the current agent has locked it; 0 when it does not hold it.
-  [[nodiscard]] std::uint32_t depth() const noexcept { return held_by_me() ? depth_ : 0; }
+  [[nodiscard]] std::uint32_t depth() const noexcept {
+    return held_by_me() ? again_.load(std::memory_order_relaxed) + 1 : 0;
+  }
 
   /// The id of the agent that holds it, 0 if it is free; already old when it returns.
   [[nodiscard]] std::uint32_t holder() const noexcept { return mutex_.holder(); }
@@ -119,15 +122,14 @@ class HEDDLE_THREAD_SAFETY(capability("mutex")) recursive_mutex {
 
   [[nodiscard]] std::expected<void, wait_error> take_until(deadline until, const std::stop_token& stop,
                                                            std::source_location site) noexcept;
-  // Takes it without waiting, for the first time or again; false: another holds it.
-  [[nodiscard]] bool take_now(std::uint32_t self) noexcept;
-  // It has been taken, for the first time or again.
-  void taken(bool tried, const void* taken_at) noexcept;
+  // For a task: takes it without waiting, for the first time or again; false: another holds it.
+  [[nodiscard]] bool take_now(bool& again) noexcept;
+  void lock_again() noexcept;
   void lock_slow(std::source_location site, const void* caller) noexcept;
   void unlock_slow() noexcept;
 
   mutex mutex_;
-  std::uint32_t depth_{0};  // how often its holder has locked it; under mutex_
+  std::atomic<std::uint32_t> again_{0};  // how often its holder has locked it besides; see recursive_mutex.cpp
 };
 
 static_assert(sizeof(recursive_mutex) == 24);
@@ -143,6 +145,7 @@ class [[nodiscard]] recursive_mutex_lock_awaiter final : public sync::turnstile_
   recursive_mutex_lock_awaiter(recursive_mutex& m, std::source_location site) noexcept;
   [[nodiscard]] bool ready() noexcept override;
   recursive_mutex& mutex_;
+  bool again_ = false;  // the task held it already
 };
 
 /// What recursive_mutex::async_lock_until() returns: awaits std::expected<std::unique_lock<recursive_mutex>, wait_error>.
@@ -157,6 +160,7 @@ class [[nodiscard]] recursive_mutex_lock_until_awaiter final : public sync::turn
                                      std::source_location site) noexcept;
   [[nodiscard]] bool ready() noexcept override;
   recursive_mutex& mutex_;
+  bool again_ = false;  // the task held it already
 };
 
 }  // namespace heddle

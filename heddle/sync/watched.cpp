@@ -6,8 +6,14 @@
 #include <heddle/park/agent.hpp>
 #include <heddle/sync/watched.hpp>
 #include <heddle/sys/futex.hpp>
+#include <heddle/watch/settings.hpp>
 
 namespace heddle::sync {
+namespace {
+
+[[maybe_unused]] const bool diagnosed = watch::begin();  // see mutex.cpp
+
+}  // namespace
 
 bool watched_state::held_by_me() const noexcept {
   const std::uint32_t self = current_agent().id_if_any();  // 0 before its first lock or wait

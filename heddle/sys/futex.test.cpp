@@ -66,6 +66,26 @@ TEST_P(pi_word, of_a_thread_that_has_ended_is_told) {
   EXPECT_EQ(lock(), ESRCH);
 }
 
+// A kernel that does not look at whose thread it is waits.
+TEST_P(pi_word, that_was_copied_by_a_fork_is_not_taken) {
+  std::atomic<bool> enough{false};
+  std::thread holder{[&] {
+    word = thread_id();
+    while (!enough) std::this_thread::yield();
+  }};
+  while (word.load() == 0) std::this_thread::yield();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const int rc = lock(steady_now_ns() + millisecond);
+    ::_exit(rc == EPERM || rc == ETIMEDOUT ? 0 : 1);
+  }
+  int status = -1;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  enough = true;
+  holder.join();
+  EXPECT_EQ(status, 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(futex, pi_word, testing::Values(&futex_lock_pi, &futex_lock_pi_by_wall_clock),
                          [](const auto& each) { return each.index == 0 ? "steady_clock" : "wall_clock"; });
 
