@@ -21,7 +21,9 @@
 #include <heddle/park/internal/long_wait.hpp>
 #include <heddle/park/internal/slot.hpp>
 #include <heddle/sys/futex.hpp>
+#include <heddle/sys/identity.hpp>
 #include <heddle/sys/memory.hpp>
+#include <heddle/sys/other_process.hpp>
 #include <heddle/sys/thread.hpp>
 
 #include <cstdio>
@@ -58,6 +60,7 @@ record* make_record_file() noexcept {
   file_head& head = head_of(table);
   head.written_in.store(file_head::version, std::memory_order_relaxed);
   head.records.store(max_slots, std::memory_order_relaxed);
+  head.process.store(sys::process_id(), std::memory_order_relaxed);
   head.end.store(slots_in_use_end(), std::memory_order_relaxed);
   head.is.store(file_head::magic, std::memory_order_release);
   return table;
@@ -75,8 +78,27 @@ void after_fork_in_child() noexcept;
 
 // Whoever knows an index got it, directly or through others, from somebody who had been here; so slot_at and record_at
 // need no guard.
+// Two copies of this module, each linked into a shared object of its own, would each number the agents from 1: one's mutex
+// would take the other's agents for its own.
+void refuse_a_second_copy() noexcept {
+  const std::uint32_t self = sys::process_id();
+  const auto found = sys::map_memory_file_of(self, record_file_name, sizeof(file_head));
+  if (!found) return;
+  const auto& head = *static_cast<const file_head*>(found->address);
+  const bool is_ours = head.is.load(std::memory_order_acquire) == file_head::magic &&
+                       head.process.load(std::memory_order_relaxed) == self;
+  sys::unmap(*found);
+  if (is_ours) {
+    fatal(
+        "two copies of heddle are linked into this process, and their locks cannot see each other's agents; link "
+        "heddle "
+        "into one shared object, and everything else against that");
+  }
+}
+
 void make_tables_once() noexcept {
   static const bool made = [] {
+    refuse_a_second_copy();
     slots = static_cast<slot*>(sys::reserve_private(sizeof(slot) * max_slots));
     records = make_record_file();
     holds = holds_behind(records);

@@ -23,6 +23,9 @@ struct slot;
 /// - What other threads held when it was made stays held in the child.
 ///   [test: agent_fork.what_another_thread_held_stays_held_in_the_child]
 ///
+/// A process has one table. A second copy of heddle in it, as in a shared object that has linked heddle for itself, ends
+/// the program with that reason.
+///
 /// Thread-safety: an agent is used by the thread that runs it; only its slot is shared.
 class agent {
  public:

@@ -96,12 +96,13 @@ inline void set_runs_on(slot& s, executor* where) noexcept {
 /// What stands in the place of record 0, which is nobody's: what this file is, for other processes.
 struct file_head {
   static constexpr std::uint64_t magic = 0x656c'6464'6568;  ///< "heddle"
-  static constexpr std::uint32_t version = 1;               ///< grows with every change of record or hold_list
+  static constexpr std::uint32_t version = 2;               ///< grows with every change of record or hold_list
 
   std::atomic<std::uint64_t> is;  ///< magic
   std::atomic<std::uint32_t> written_in;
   std::atomic<std::uint32_t> records;  ///< how many there is room for
   std::atomic<std::uint32_t> end;      ///< one more than the largest index ever taken
+  std::atomic<std::uint32_t> process;  ///< whose agents these are
 };
 static_assert(sizeof(file_head) <= sizeof(record));
 
