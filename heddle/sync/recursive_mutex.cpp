@@ -12,17 +12,14 @@
 
 namespace heddle {
 
+// As with mutex, the fast paths need no stack frame.
 void recursive_mutex::lock(std::source_location site) noexcept {
   if (agent* const self = park::known_agent(); self != nullptr) [[likely]] {
     const std::uint32_t mine = self->id_if_any() << sync::value_shift;
-    std::uint32_t seen = 0;
-    if (mutex_.word_.compare_exchange_strong(seen, mine, std::memory_order_acquire, std::memory_order_relaxed))
+    std::uint32_t expected = 0;
+    if (mutex_.word_.compare_exchange_strong(expected, mine, std::memory_order_acquire, std::memory_order_relaxed))
         [[likely]] {
       self->now_holds(this, mutex_.held(false), __builtin_return_address(0));
-      return;
-    }
-    if ((seen & ~sync::flags_mask) == mine) {
-      lock_again();
       return;
     }
   }
@@ -31,6 +28,10 @@ void recursive_mutex::lock(std::source_location site) noexcept {
 
 void recursive_mutex::lock_slow(std::source_location site, const void* caller) noexcept {
   const std::uint32_t self = current_agent().id();
+  if (mutex_.holder() == self) {
+    lock_again();
+    return;
+  }
   (void)mutex::rule::of(mutex_).take(self, mutex_.resource(), deadline::never(), {}, site);
   current_agent().now_holds(this, mutex_.held(false), caller);
 }
