@@ -56,9 +56,9 @@ class shared_mutex_awaiter;
 
 /// A lock that many may hold to read, or one to write; for threads and tasks alike, 32 bytes.
 ///
-/// For what is read often and by several at once. Where a tenth or more of the uses write, or the uses are short and few
-/// overlap, a mutex is quicker: `./bench sync` prints where it wins here. Use guarded<T, shared_mutex> where the lock
-/// protects one value. Works with std::unique_lock, std::shared_lock, std::scoped_lock and std::condition_variable_any.
+/// For what is read often and by several at once. Where many of the uses write, or few of them overlap, a mutex is
+/// quicker: `./bench sync` prints from which share of writes on. Use guarded<T, shared_mutex> where the lock protects one
+/// value. Works with std::unique_lock, std::shared_lock, std::scoped_lock and std::condition_variable_any.
 ///
 /// - One writer, or any number of readers. [test: shared_mutex.a_writer_excludes_everybody,
 ///   shared_mutex.readers_share_it, shared_mutex.threads_and_tasks_exclude_each_other]
@@ -82,9 +82,9 @@ class shared_mutex_awaiter;
 ///   [test: shared_mutex.a_busy_executor_does_not_keep_others_out,
 ///   shared_mutex.newcomers_wait_for_a_busy_executor_only_a_while]
 ///
-/// Cost: one compare-and-swap to lock, one to unlock, without waiters, for a reader, for readers that come together, and
-/// for a writer. The first writer after such readers looks at two words of a line for each four CPUs' worth of lines (8 to
-/// 64 lines). Thread-safety: all members from any thread. Not async-signal-safe.
+/// Cost: without waiters, one compare-and-swap to lock and one to unlock: for a reader, for readers that come together,
+/// and for a writer. The first writer after readers that came together looks at two words in each of 8 to 64 cache lines,
+/// four for each CPU. Thread-safety: all members from any thread. Not async-signal-safe.
 ///
 /// Outcomes:
 /// - Destroyed as soon as the last unlock has let the next one in: allowed.
@@ -225,7 +225,6 @@ class HEDDLE_THREAD_SAFETY(capability("shared_mutex")) shared_mutex {
   [[nodiscard]] bool read_in_slot(std::uint32_t self) noexcept;
   [[nodiscard]] bool write_now(std::uint32_t self) noexcept;
   [[nodiscard]] bool spin(park::hold_mode mode, std::uint32_t self) noexcept;
-  [[nodiscard]] bool begins_deferring() noexcept;
   void refuse_if_held(park::hold_mode wanted, std::source_location site) const noexcept;
   void lock_slow(std::source_location site, const void* caller) noexcept;
   void lock_shared_in_slot(agent& self, std::source_location site, const void* caller) noexcept;
@@ -242,8 +241,7 @@ class HEDDLE_THREAD_SAFETY(capability("shared_mutex")) shared_mutex {
   origin origin_;                        // constant
   std::uint32_t writers_ : 24 {0};       // under the queue's lock: how many stand there to write
   std::uint32_t in_flight_ : 8 {0};      // under the queue's lock: how many threads were woken and have not tried yet
-  std::uint32_t epoch_ : 24 {0};         // under the queue's lock: which promises to tasks still count
-  std::atomic<std::uint8_t> plain_reads_{0};  // how many readers that meet another are still counted in the word
+  std::uint32_t epoch_{0};               // under the queue's lock: which promises to tasks still count
 };
 
 static_assert(sizeof(shared_mutex) == 32);

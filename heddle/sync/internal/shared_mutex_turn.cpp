@@ -108,7 +108,6 @@ void shared_mutex::turn::close() noexcept {
   } while (!m_.state_.compare_exchange_weak(seen, closed, std::memory_order_seq_cst));  // E2
   if ((seen & deferring) == 0) return;
   sync::reader_slots::move_into(m_.state_, one_reader, &m_);  // E2, I2
-  m_.plain_reads_.store(plain_reads_after_writing, std::memory_order_relaxed);
   change([](std::uint64_t now) { return now & ~scanning; });
 }
 

@@ -31,10 +31,6 @@ inline constexpr std::uint64_t anybody = writer_waits | reader_waits | owes;
   return static_cast<std::uint64_t>(agent) << owner_shift;
 }
 [[nodiscard]] constexpr std::uint64_t readers(std::uint64_t state) noexcept { return state / one_reader; }
-
-/// How many readers that meet another are counted in the word, after a writer had to look for shares, before the next
-/// share is put down. shared_mutex/mixed95/4 chose it.
-inline constexpr std::uint8_t plain_reads_after_writing = 8;
 }  // namespace shared_mutex_state
 
 /// What is done with a shared_mutex under its queue's lock; at the end it lets go, and then tells those whom it has
@@ -83,7 +79,7 @@ struct shared_mutex::turn {
   [[nodiscard]] static bool writes(const park::slot& node) noexcept { return (node.amount & 1U) != 0; }
   void count_writers(int change) noexcept;
   [[nodiscard]] bool somebody_is_passed_over() const noexcept;
-  [[nodiscard]] std::uint32_t promised() const noexcept { return 2U | std::uint32_t{m_.epoch_} << 2U; }
+  [[nodiscard]] std::uint32_t promised() const noexcept { return 2U | m_.epoch_ << 2U; }
 
   bool announce_and_take(std::uint32_t self) noexcept;
   void close() noexcept;
