@@ -12,6 +12,11 @@
 
 namespace heddle {
 
+// mutex::held(), in line.
+inline park::held_as recursive_mutex::held(bool tried) const noexcept {
+  return {resource_kind::mutex, mutex_.origin_, mutex_.queue_.named(), park::hold_mode::exclusive, tried};
+}
+
 // As with mutex, the fast paths need no stack frame.
 void recursive_mutex::lock(std::source_location site) noexcept {
   if (agent* const self = park::known_agent(); self != nullptr) [[likely]] {
@@ -19,7 +24,7 @@ void recursive_mutex::lock(std::source_location site) noexcept {
     std::uint32_t expected = 0;
     if (mutex_.word_.compare_exchange_strong(expected, mine, std::memory_order_acquire, std::memory_order_relaxed))
         [[likely]] {
-      self->now_holds(this, mutex_.held(false), __builtin_return_address(0));
+      self->now_holds(this, held(false), __builtin_return_address(0));
       return;
     }
   }
@@ -33,7 +38,7 @@ void recursive_mutex::lock_slow(std::source_location site, const void* caller) n
     return;
   }
   (void)mutex::rule::of(mutex_).take(self, mutex_.resource(), deadline::never(), {}, site);
-  current_agent().now_holds(this, mutex_.held(false), caller);
+  current_agent().now_holds(this, held(false), caller);
 }
 
 void recursive_mutex::lock_again() noexcept {
@@ -49,7 +54,7 @@ bool recursive_mutex::try_lock() noexcept {
     return true;
   }
   if (!mutex::rule::of(mutex_).try_take(self)) return false;
-  current_agent().now_holds(this, mutex_.held(true), __builtin_return_address(0));
+  current_agent().now_holds(this, held(true), __builtin_return_address(0));
   return true;
 }
 
@@ -61,7 +66,7 @@ std::expected<void, wait_error> recursive_mutex::take_until(deadline until, cons
     return {};
   }
   const auto got = mutex::rule::of(mutex_).take(self, mutex_.resource().for_breakable_call(), until, stop, site);
-  if (got) current_agent().now_holds(this, mutex_.held(!until.is_never()), __builtin_return_address(0));
+  if (got) current_agent().now_holds(this, held(!until.is_never()), __builtin_return_address(0));
   return got;
 }
 
@@ -117,7 +122,7 @@ recursive_mutex_lock_awaiter::recursive_mutex_lock_awaiter(recursive_mutex& m, s
 bool recursive_mutex_lock_awaiter::ready() noexcept { return mutex_.take_now(again_); }
 
 std::unique_lock<recursive_mutex> recursive_mutex_lock_awaiter::await_resume() noexcept {
-  if (!again_) current_agent().now_holds(&mutex_, mutex_.mutex_.held(false), __builtin_return_address(0));
+  if (!again_) current_agent().now_holds(&mutex_, mutex_.held(false), __builtin_return_address(0));
   return std::unique_lock{mutex_, std::adopt_lock};
 }
 
@@ -134,7 +139,7 @@ std::expected<std::unique_lock<recursive_mutex>, wait_error>
 recursive_mutex_lock_until_awaiter::await_resume() noexcept {
   if (error()) return std::unexpected{*error()};
   if (!again_) {
-    current_agent().now_holds(&mutex_, mutex_.mutex_.held(!until().is_never()), __builtin_return_address(0));
+    current_agent().now_holds(&mutex_, mutex_.held(!until().is_never()), __builtin_return_address(0));
   }
   return std::unique_lock{mutex_, std::adopt_lock};
 }

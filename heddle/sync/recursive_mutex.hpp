@@ -2,6 +2,7 @@
 
 #include <heddle/base/deadline.hpp>
 #include <heddle/base/wait_error.hpp>
+#include <heddle/park/holds.hpp>
 #include <heddle/sync/mutex.hpp>
 #include <heddle/sync/turnstile_wait.hpp>
 #include <heddle/sys/compiler.hpp>
@@ -125,6 +126,7 @@ class HEDDLE_THREAD_SAFETY(capability("mutex")) recursive_mutex {
   // For a task: takes it without waiting, for the first time or again; false: another holds it.
   [[nodiscard]] bool take_now(bool& again) noexcept;
   void lock_again() noexcept;
+  [[nodiscard]] park::held_as held(bool tried) const noexcept;
   void lock_slow(std::source_location site, const void* caller) noexcept;
   void unlock_slow() noexcept;
 
