@@ -44,6 +44,18 @@ class deadline {
     return result;
   }
 
+  /// The moment of any clock, as far from now on the steady clock as it is on its own.
+  /// - One too far away to be represented is never, or has passed.
+  ///   [test: deadline.a_moment_of_another_clock_may_be_as_far_away_as_it_likes]
+  template <class Clock, class Duration>
+  [[nodiscard]] static deadline at(std::chrono::time_point<Clock, Duration> when) noexcept {
+    using rough = std::chrono::duration<double, std::nano>;
+    const auto now = Clock::now();
+    const rough away = rough{when.time_since_epoch()} - rough{now.time_since_epoch()};
+    const bool exact = away > rough{-4e18} && away < rough{4e18};  // else the difference may overflow
+    return exact ? after(when - now) : after(away);
+  }
+
   /// The deadline whose time since the steady clock's epoch is `ns` nanoseconds.
   [[nodiscard]] static constexpr deadline at_ns(std::int64_t ns) noexcept {
     deadline result;

@@ -425,6 +425,20 @@ TYPED_TEST(standard_lockable, works_with_condition_variable_any) {
   EXPECT_EQ(turn, 200);
 }
 
+// Made at compile time, so whatever is constructed before main() begins finds them ready.
+constinit mutex early_mutex{"early"};
+constinit recursive_mutex early_recursive_mutex;
+constinit shared_mutex early_shared_mutex;
+constinit pi_mutex early_pi_mutex;
+constinit watched<std::mutex> early_watched_mutex;
+
+TEST(early_lockable, can_be_made_at_compile_time) {
+  const std::scoped_lock all{early_mutex, early_recursive_mutex, early_shared_mutex, early_pi_mutex,
+                             early_watched_mutex};
+  EXPECT_TRUE(early_mutex.held_by_me() && early_recursive_mutex.held_by_me() && early_shared_mutex.held_by_me());
+  EXPECT_TRUE(early_pi_mutex.held_by_me() && early_watched_mutex.held_by_me());
+}
+
 // --- misuse ---
 
 template <class Lock>

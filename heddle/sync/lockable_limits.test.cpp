@@ -176,6 +176,35 @@ TYPED_TEST(standard_timed_lockable, works_with_unique_lock_and_every_clock) {
   expect_free(subject);
 }
 
+TYPED_TEST(standard_timed_lockable, takes_times_as_far_away_as_they_can_be) {
+  using std::chrono::steady_clock;
+  using std::chrono::system_clock;
+  TypeParam subject;
+  auto& lock = subject.itself();
+  {
+    const std::unique_lock held{lock, std::chrono::hours::max()};
+    EXPECT_TRUE(held.owns_lock());
+    elsewhere([&] {
+      EXPECT_FALSE((std::unique_lock{lock, std::chrono::hours::min()}.owns_lock()));
+      EXPECT_FALSE((std::unique_lock{lock, system_clock::time_point::min()}.owns_lock()));
+      EXPECT_FALSE((std::unique_lock{lock, steady_clock::time_point::min()}.owns_lock()));
+      EXPECT_FALSE((std::unique_lock{lock, std::chrono::sys_time<std::chrono::hours>::min()}.owns_lock()));
+    });
+  }
+  std::jthread waiter;
+  {
+    const std::unique_lock held{lock, system_clock::time_point::max()};
+    EXPECT_TRUE(held.owns_lock());
+    waiter = std::jthread{[&] {
+      EXPECT_TRUE((std::unique_lock{lock, std::chrono::sys_time<std::chrono::hours>::max()}.owns_lock()));
+      EXPECT_TRUE((std::unique_lock{lock, steady_clock::time_point::max()}.owns_lock()));
+    }};
+    EXPECT_TRUE(has_waiters(subject));
+  }
+  waiter.join();
+  expect_free(subject);
+}
+
 // --- stop tokens ---
 
 template <class Lock>
@@ -266,6 +295,29 @@ TYPED_TEST(stoppable_lockable, a_stop_of_one_in_the_middle_leaves_the_others) {
   last.join();
   EXPECT_EQ(served, 2);
   expect_free(lock);
+}
+
+TYPED_TEST(stoppable_lockable, two_stops_at_once_leave_nobody_behind) {
+  constexpr int rounds = 100;
+  for (int i = 0; i < rounds; ++i) {
+    TypeParam lock;
+    lock.block();
+    std::stop_source stop;
+    std::stop_source other;
+    {
+      const auto waits = [&lock](std::stop_source& source) {
+        EXPECT_EQ(lock.lock_until(deadline::never(), source.get_token()), std::unexpected{wait_error::stopped});
+      };
+      const std::jthread one{[&] { waits(stop); }};
+      const std::jthread two{[&] { waits(other); }};
+      EXPECT_TRUE(has_waiters(lock, 2));
+      const std::jthread stopper{[&] { stop.request_stop(); }};
+      other.request_stop();
+    }
+    EXPECT_TRUE(lock.waits().empty());
+    lock.unblock();
+    expect_free(lock);
+  }
 }
 
 TYPED_TEST(stoppable_lockable, stops_that_race_with_unlock_strand_nobody) {

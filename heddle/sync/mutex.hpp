@@ -27,21 +27,21 @@ class mutex_lock_until_awaiter;
 /// std::scoped_lock. A task locks with `co_await m.async_lock()` which suspends it
 /// instead of blocking its thread; a lock taken by a task belongs to the task, on whichever thread it runs.
 ///
-/// - Only one agent at a time holds it. [test: mutex.excludes]
+/// - Only one agent at a time holds it. [test: lockable.excludes_threads, task_lockable.excludes_tasks]
 /// - What was done before unlock() is seen after the next lock().
-///   [test: mutex.what_was_done_under_it_is_seen_under_it, mutex.excludes]
+///   [test: mutex.what_was_done_under_it_is_seen_under_it, lockable.what_was_done_under_it_is_seen_by_whoever_waited]
 /// - Not recursive: locking twice from one agent ends the program, because it could never succeed.
 ///   [test: mutex_misuse.locking_twice_is_fatal]
 /// - Unlocking what the agent does not hold ends the program. [test: mutex_misuse.unlocking_what_is_not_held_is_fatal]
 /// - Destroying it while it is held or waited for ends the program (not while the process exits).
 ///   [test: mutex_misuse.destroying_what_is_held_is_fatal]
 /// - It may be destroyed as soon as the last unlock has let the next holder in.
-///   [test: mutex.may_be_destroyed_right_after_the_last_unlock]
-/// - Fairness: newcomers may barge in, but once the oldest waiter has been passed over for 1 ms they queue up behind
-/// it.
-///   [test: mutex.a_waiter_is_not_passed_over_for_long]
-/// - A woken task whose executor is busy does not keep others out. [test:
-/// mutex.a_busy_executor_does_not_keep_others_out]
+///   [test: lockable.may_be_destroyed_right_after_the_last_unlock,
+///   task_lockable.may_be_destroyed_right_after_the_last_unlock]
+/// - Fairness: newcomers may barge in, but once the oldest waiter has been passed over for 1 ms they queue up behind it.
+///   [test: mutex.a_waiter_is_not_passed_over_for_long, fair_lockable.a_waiter_is_not_passed_over_for_long]
+/// - A woken task whose executor is busy does not keep others out.
+///   [test: mutex.a_busy_executor_does_not_keep_others_out]
 ///
 /// Cost: one compare-and-swap to lock, one to unlock, without waiters.
 /// Thread-safety: all members from any thread. Not async-signal-safe.
@@ -69,10 +69,10 @@ class HEDDLE_THREAD_SAFETY(capability("mutex")) mutex {
   [[nodiscard]] bool try_lock() noexcept HEDDLE_THREAD_SAFETY(try_acquire_capability(true));
 
   /// Waits until it holds the lock, the deadline comes (wait_error::timeout) or `stop` fires (wait_error::stopped).
-  /// - A free lock is taken even if the deadline has passed or stop has fired. [test:
-  /// mutex.a_free_lock_is_taken_even_late]
-  /// - A waiter that gives up leaves nothing behind. [test: mutex.a_timeout_leaves_no_waiter_behind]
-  /// - A stopped waiter does not strand the next. [test: mutex.a_stopped_waiter_does_not_strand_the_next]
+  /// - A free lock is taken even if the deadline has passed or stop has fired.
+  ///   [test: timed_lockable.a_free_lock_is_taken_even_late, stoppable_lockable.a_free_lock_is_taken_even_when_stopped]
+  /// - A waiter that gives up leaves nothing behind. [test: timed_lockable.a_timeout_leaves_no_waiter_behind]
+  /// - A stopped waiter does not strand the next. [test: stoppable_lockable.a_stop_does_not_strand_the_next]
   [[nodiscard]] std::expected<std::unique_lock<mutex>, wait_error> lock_until(
       deadline until, const std::stop_token& stop = {},
       std::source_location site = std::source_location::current()) noexcept;
@@ -86,20 +86,21 @@ class HEDDLE_THREAD_SAFETY(capability("mutex")) mutex {
   template <class Clock, class Duration>
   [[nodiscard]] bool try_lock_until(std::chrono::time_point<Clock, Duration> when) noexcept
       HEDDLE_THREAD_SAFETY(try_acquire_capability(true)) {
-    return take_until(deadline::after(when - Clock::now()), {}, std::source_location::current()).has_value();
+    return take_until(deadline::at(when), {}, std::source_location::current()).has_value();
   }
 
   /// Lets go; wakes the oldest waiter if there is one. The last access to the mutex.
   void unlock() noexcept HEDDLE_THREAD_SAFETY(release_capability());
 
   /// For tasks: `std::unique_lock lock = co_await m.async_lock();` When the task is stopped while it waits, it unwinds.
-  /// - A task and a thread exclude each other. [test: mutex.threads_and_tasks_exclude_each_other]
-  /// - A task that is stopped while it waits unwinds and leaves nothing behind. [test:
-  /// mutex.a_stopped_task_leaves_no_waiter_behind]
+  /// - A task and a thread exclude each other. [test: task_lockable.excludes_threads_and_tasks]
+  /// - A task that is stopped while it waits unwinds and leaves nothing behind.
+  ///   [test: task_lockable.a_stopped_task_leaves_no_waiter_behind]
   [[nodiscard]] mutex_lock_awaiter async_lock(std::source_location site = std::source_location::current()) noexcept;
 
   /// For tasks: awaits std::expected<std::unique_lock<mutex>, wait_error>, see lock_until.
-  /// - A task's deadline ends its wait. [test: mutex.a_task_times_out]
+  /// - A task's deadline ends its wait.
+  ///   [test: timed_task_lockable.a_timeout_leaves_no_waiter_behind_and_strands_nobody]
   [[nodiscard]] mutex_lock_until_awaiter async_lock_until(
       deadline until, std::stop_token stop = {}, std::source_location site = std::source_location::current()) noexcept;
 

@@ -102,7 +102,7 @@ class HEDDLE_THREAD_SAFETY(capability("mutex")) pi_mutex {
   template <class Clock, class Duration>
   [[nodiscard]] bool try_lock_until(std::chrono::time_point<Clock, Duration> when) noexcept
       HEDDLE_THREAD_SAFETY(try_acquire_capability(true)) {
-    return take_until(deadline::after(when - Clock::now()), std::source_location::current()).has_value();
+    return take_until(deadline::at(when), std::source_location::current()).has_value();
   }
 
   /// Lets go: hands the lock to the waiter with the highest priority, or frees it. The last access to the mutex.

@@ -92,7 +92,7 @@ class HEDDLE_THREAD_SAFETY(capability("mutex")) recursive_mutex {
   template <class Clock, class Duration>
   [[nodiscard]] bool try_lock_until(std::chrono::time_point<Clock, Duration> when) noexcept
       HEDDLE_THREAD_SAFETY(try_acquire_capability(true)) {
-    return take_until(deadline::after(when - Clock::now()), {}, std::source_location::current()).has_value();
+    return take_until(deadline::at(when), {}, std::source_location::current()).has_value();
   }
 
   /// Undoes one lock; the last one lets go and wakes the oldest waiter, and is the last access to the mutex.

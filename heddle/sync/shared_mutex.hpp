@@ -150,7 +150,7 @@ class HEDDLE_THREAD_SAFETY(capability("shared_mutex")) shared_mutex {
   template <class Clock, class Duration>
   [[nodiscard]] bool try_lock_until(std::chrono::time_point<Clock, Duration> when) noexcept
       HEDDLE_THREAD_SAFETY(try_acquire_capability(true)) {
-    return try_lock_for(when - Clock::now());
+    return take_until(park::hold_mode::exclusive, deadline::at(when), {}, std::source_location::current()).has_value();
   }
 
   /// Lets go: readers that wait go in, else the oldest writer. The last access to the lock.
@@ -187,7 +187,7 @@ class HEDDLE_THREAD_SAFETY(capability("shared_mutex")) shared_mutex {
   template <class Clock, class Duration>
   [[nodiscard]] bool try_lock_shared_until(std::chrono::time_point<Clock, Duration> when) noexcept
       HEDDLE_THREAD_SAFETY(try_acquire_shared_capability(true)) {
-    return try_lock_shared_for(when - Clock::now());
+    return take_until(park::hold_mode::shared, deadline::at(when), {}, std::source_location::current()).has_value();
   }
 
   /// Gives a share back; the last reader lets the oldest writer in. The last access to the lock.

@@ -155,7 +155,7 @@ class HEDDLE_THREAD_SAFETY(capability("mutex")) watched : public sync::watched_s
     requires has_timed
   [[nodiscard, gnu::noinline]] bool try_lock_until(std::chrono::time_point<Clock, Duration> when)
       HEDDLE_THREAD_SAFETY(try_acquire_capability(true)) HEDDLE_THREAD_SAFETY(no_thread_safety_analysis) {
-    return wait_for(deadline::after(when - Clock::now()), __builtin_return_address(0));
+    return wait_for(deadline::at(when), __builtin_return_address(0));
   }
 
   void unlock() HEDDLE_THREAD_SAFETY(release_capability()) HEDDLE_THREAD_SAFETY(no_thread_safety_analysis) {
@@ -197,7 +197,7 @@ class HEDDLE_THREAD_SAFETY(capability("mutex")) watched : public sync::watched_s
     requires has_shared_timed
   [[nodiscard, gnu::noinline]] bool try_lock_shared_until(std::chrono::time_point<Clock, Duration> when)
       HEDDLE_THREAD_SAFETY(try_acquire_shared_capability(true)) HEDDLE_THREAD_SAFETY(no_thread_safety_analysis) {
-    return wait_for_share(deadline::after(when - Clock::now()), __builtin_return_address(0));
+    return wait_for_share(deadline::at(when), __builtin_return_address(0));
   }
 
   HEDDLE_THREAD_SAFETY(release_shared_capability())
