@@ -176,6 +176,21 @@ class Contracts(Tree):
         self.write("heddle/sync/mutex.hpp", "#pragma once\nclass mutex {\n};\n")
         self.assert_finds("declares a class and promises nothing", "contracts.py")
 
+    table = "| case | here |\n|---|---|\n| one | `mutex.excludes` |\n"
+
+    def test_a_ported_case_with_its_test_or_a_reason_passes(self):
+        self.write("tests/ported.md", self.table + "| two | not: nobody needs it |\n")
+        self.write("heddle/sync/mutex.test.cpp", "TYPED_TEST(mutex, excludes) {}\n")
+        self.assert_passes("contracts.py")
+
+    def test_a_ported_case_whose_test_is_gone_is_found(self):
+        self.write("tests/ported.md", self.table)
+        self.assert_finds("tests/ported.md:3: there is no test mutex.excludes", "contracts.py")
+
+    def test_a_ported_case_without_a_word_is_found(self):
+        self.write("tests/ported.md", self.table.replace("`mutex.excludes`", "later"))
+        self.assert_finds("tests/ported.md:3: neither a test nor `not: ` and a reason", "contracts.py")
+
 
 class Bench(unittest.TestCase):
     """How ./bench judges what the programs of peers/ print."""

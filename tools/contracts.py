@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that each promise of a public header names the test that holds it.
+"""Checks that each promise of a public header names the test that holds it, and that tests/ported.md tells the truth.
 
 In the public headers, a promise is a list item of a doc comment, and ends with its test:
 
@@ -9,6 +9,9 @@ In the public headers, a promise is a list item of a doc comment, and ends with 
 Several tests are separated by commas. An item ends with its test, with an empty line of the comment, with the next item
 or with the comment. Every item must name its test; in park and sync, a header that declares a class must hold at least one
 promise.
+
+In tests/ported.md, the last cell of each row of a table names the tests that stand for a case of somebody else's suite,
+each in backticks, or begins with `not: ` and says why there is none. The tests must exist.
 """
 import argparse
 import pathlib
@@ -20,6 +23,9 @@ TEST = re.compile(r"^\s*(?:TEST|TEST_F|TEST_P|TYPED_TEST|TYPED_TEST_P)\(\s*(\w+)
 ITEM = re.compile(r"^\s*/// - (.*)$")
 CONTINUED = re.compile(r"^\s*///[ \t]+(\S.*)$")
 TAG = re.compile(r"\[test: ([^\]]+)\]\.?$")
+ROW = re.compile(r"^\|.*\|([^|]*)\|$")
+RULED = re.compile(r"^[\s:-]*$")
+NAMED = re.compile(r"`(\w+\.\w+)`")
 CLASS = re.compile(r"^\s*(?:class|struct)\s[^;]*\{", re.M)
 
 
@@ -37,6 +43,26 @@ def promises(text):
             item += " " + continued[1].strip()
 
 
+def ported(text):
+    """Yields (line, last cell) for each row of the tables, without their heads."""
+    lines = text.splitlines()
+    for number, line in enumerate(lines, 1):
+        row = ROW.match(line)
+        below = ROW.match(lines[number]) if number < len(lines) else None
+        if row and not RULED.match(row[1]) and not (below and RULED.match(below[1])):
+            yield number, row[1].strip()
+
+
+def problems_of_ported(path, tests):
+    if not path.exists():
+        return
+    for line, cell in ported(path.read_text()):
+        names = NAMED.findall(cell)
+        if not names and not cell.startswith("not: "):
+            yield f"tests/ported.md:{line}: neither a test nor `not: ` and a reason"
+        yield from (f"tests/ported.md:{line}: there is no test {name}" for name in names if name not in tests)
+
+
 def main():
     parser = argparse.ArgumentParser(prog="tools/contracts.py")
     parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parent.parent)
@@ -44,7 +70,8 @@ def main():
     tests = {f"{suite}.{name}" for path in (root / "heddle").rglob("*.test.cpp")
              for suite, name in TEST.findall(path.read_text())}
     tests |= {f"compile_fail.{path.stem}" for path in (root / "tests" / "compile_fail").glob("*.cpp")}
-    problems, count = [], 0
+    tests |= {f"model.{path.stem}" for path in (root / "docs" / "models").glob("*.pml")}
+    problems, count = list(problems_of_ported(root / "tests" / "ported.md", tests)), 0
     for path in sorted((root / "heddle").glob("*/*.hpp")):
         text, held = path.read_text(), 0
         for line, promise in promises(text):
