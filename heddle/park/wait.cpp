@@ -72,8 +72,19 @@ void wake_thread(const slot& s) noexcept { sys::futex_wake(futex_half(s), 1); }
 
 // Afterwards nobody looks at what the wait is for.
 void unpin(slot& s) noexcept {
-  s.pinnable.store(false, std::memory_order_seq_cst);                     // E4
-  while (s.pins.load(std::memory_order_seq_cst) != 0) sys::spin_pause();  // E4
+  s.pinnable.store(false, std::memory_order_seq_cst);  // E4
+  // Whoever has pinned it reads a few words, but may have lost its CPU: to this thread, if this is a real-time one.
+  constexpr int spins = 1'000;
+  constexpr std::int64_t nap_ns = 50'000;
+  for (int i = 0;; ++i) {
+    const std::uint32_t pins = s.pins.load(std::memory_order_seq_cst);  // E4
+    if (pins == 0) return;
+    if (i < spins) {
+      sys::spin_pause();
+    } else {
+      sys::futex_wait(s.pins, pins, sys::steady_now_ns() + nap_ns);
+    }
+  }
 }
 
 // Slot and record say what the wait is for; the record's sequence is odd.

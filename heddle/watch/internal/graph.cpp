@@ -91,6 +91,8 @@ void graph::find_holders(node& n) {
   const park::agent_view& view = *n.view;
   const void* wanted = view.wait.resource;
   if (view.wait.waits_for == resource_kind::lease) return;  // whoever has a lease may be another than who took it
+  // Whoever waits for what it holds has just got it: waiting for one's own lock is refused by the lock.
+  if (view.wait.holder == view.wait.agent) return;
   if (view.wait.holder != 0) {
     const auto holder = by_agent_.find(view.wait.holder);
     const relation why = view.wait.waits_for == resource_kind::future ? relation::ends : relation::holds;
@@ -106,6 +108,7 @@ void graph::find_holders(node& n) {
   const auto [first, last] = by_held_.equal_range(wanted);
   bool written = false;
   for (auto it = first; it != last; ++it) {
+    if (nodes_[it->second].view == &view) continue;
     for (const park::hold& held : nodes_[it->second].view->holds) {
       if (held.lock != wanted) continue;
       const bool reads = held.how.mode() == park::hold_mode::shared;

@@ -10,6 +10,8 @@ namespace {
 // Ordinary threads of nearly the same niceness share a CPU fairly: that is no rank.
 constexpr int most_alike = 4;
 
+constexpr std::chrono::milliseconds second_look{3};
+
 bool ranks_above(const sys::priority& one, const sys::priority& other) {
   if (one.is_real_time() || other.is_real_time()) return one.rank > other.rank;
   return one.rank > other.rank + most_alike;
@@ -19,6 +21,7 @@ bool ranks_above(const sys::priority& one, const sys::priority& other) {
 
 std::vector<report> inversion::study(const park::picture& seen, time_point now, const settings& wanted) {
   std::set<std::pair<std::uint32_t, std::uint64_t>> told;
+  std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint32_t> suspected;
   std::vector<report> found;
   next_.reset();
   for (const park::agent_view& view : seen.agents) {
@@ -39,6 +42,14 @@ std::vector<report> inversion::study(const park::picture& seen, time_point now, 
     const auto waiter_rank = sys::priority_of(view.wait.thread);
     const auto holder_rank = sys::priority_of(holder->wait.thread);
     if (!waiter_rank || !holder_rank || !ranks_above(*waiter_rank, *holder_rank)) continue;
+    // The ranks were read after the picture: a holder that was just giving the lock back may have lost an inherited rank
+    // by then. So it is told when a second look finds the same.
+    if (const auto before = suspected_.find(id); before == suspected_.end() || before->second != view.wait.holder) {
+      suspected.emplace(id, view.wait.holder);
+      const time_point again = now + second_look;
+      if (!next_ || again < *next_) next_ = again;
+      continue;
+    }
     told.insert(id);
     report& r = found.emplace_back();
     r.what = problem::priority_inversion;
@@ -57,6 +68,7 @@ std::vector<report> inversion::study(const park::picture& seen, time_point now, 
         "share the lock.";
   }
   told_ = std::move(told);
+  suspected_ = std::move(suspected);
   return found;
 }
 

@@ -5,6 +5,7 @@
 #include <heddle/watch/settings.hpp>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -27,7 +28,8 @@ class inversion {
   [[nodiscard]] std::optional<time_point> next_look() const noexcept { return next_; }
 
  private:
-  std::set<std::pair<std::uint32_t, std::uint64_t>> told_;  // agent, generation
+  std::set<std::pair<std::uint32_t, std::uint64_t>> told_;                      // agent, generation
+  std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint32_t> suspected_;  // and whom they wait for
   std::optional<time_point> next_;
 };
 
