@@ -194,15 +194,19 @@ std::chrono::microseconds processor_time() {
   return of(used.ru_utime) + of(used.ru_stime);
 }
 
-// 64 threads take turns at some work. Everybody gets all its turns, and the processors do little besides: were the
-// waiters to spin, or to wake each other in vain, they would use many times what the work takes.
+// 64 threads take turns at some work, in which they leave the processor to others. Everybody gets all its turns, and the
+// processors do little besides: were the waiters to spin, or to wake each other in vain, they would use many times what
+// the work takes.
 template <class Lock>
 void crowd_takes_turns(int processors) {
   constexpr int threads = 64;
   constexpr int turns = 20;
   const on_processors few{processors};
   std::minstd_rand state;
-  const auto work = [&] { state.discard(10'000); };
+  const auto work = [&] {
+    state.discard(10'000);
+    std::this_thread::yield();
+  };
   const auto began = processor_time();
   for (int i = 0; i < threads * turns; ++i) work();
   const auto alone = processor_time() - began;
