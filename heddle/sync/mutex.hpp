@@ -30,20 +30,32 @@ class mutex_lock_until_awaiter;
 /// - Only one agent at a time holds it. [test: lockable.excludes_threads, task_lockable.excludes_tasks]
 /// - What was done before unlock() is seen after the next lock().
 ///   [test: mutex.what_was_done_under_it_is_seen_under_it, lockable.what_was_done_under_it_is_seen_by_whoever_waited]
-/// - Not recursive: locking twice from one agent ends the program, because it could never succeed.
-///   [test: mutex_misuse.locking_twice_is_fatal]
-/// - Unlocking what the agent does not hold ends the program. [test: mutex_misuse.unlocking_what_is_not_held_is_fatal]
-/// - Destroying it while it is held or waited for ends the program (not while the process exits).
-///   [test: mutex_misuse.destroying_what_is_held_is_fatal]
-/// - It may be destroyed as soon as the last unlock has let the next holder in.
-///   [test: lockable.may_be_destroyed_right_after_the_last_unlock,
-///   task_lockable.may_be_destroyed_right_after_the_last_unlock]
 /// - Fairness: newcomers may barge in, but once the oldest waiter has been passed over for 1 ms they queue up behind it.
 ///   [test: mutex.a_waiter_is_not_passed_over_for_long, fair_lockable.a_waiter_is_not_passed_over_for_long]
 /// - A woken task whose executor is busy does not keep others out.
 ///   [test: mutex.a_busy_executor_does_not_keep_others_out]
 ///
-/// Cost: one compare-and-swap to lock, one to unlock, without waiters.
+/// Outcomes:
+/// - Destroyed as soon as the last unlock has let the next holder in: allowed.
+///   [test: lockable.may_be_destroyed_right_after_the_last_unlock,
+///   task_lockable.may_be_destroyed_right_after_the_last_unlock]
+/// - Destroyed while it is held or waited for: ends the program, but not while the process exits.
+///   [test: mutex_misuse.destroying_what_is_held_is_fatal, mutex_misuse.a_lock_that_is_held_at_exit_is_no_misuse,
+///   mutex_misuse.a_lock_made_after_the_first_agent_and_held_at_exit_is_none_either]
+/// - Locked twice by one agent: ends the program, because it could never succeed.
+///   [test: mutex_misuse.locking_twice_is_fatal]
+/// - Unlocked by an agent that does not hold it: ends the program.
+///   [test: mutex_misuse.unlocking_what_is_not_held_is_fatal]
+/// - A thread ends while it holds it: reported, and it stays locked for ever. A task that does ends the program.
+///   [test: mutex_misuse.a_thread_that_ends_while_it_holds_a_lock_is_reported,
+///   mutex_misuse.a_task_that_ends_while_it_holds_a_lock_is_fatal]
+/// - A task is destroyed while it waits: ends the program; stop it and await its end instead.
+///   [test: wait_misuse.destroying_a_task_in_its_wait_is_fatal]
+/// - fork: what the forking agent held, it holds in the child; what others held stays locked there.
+///   [test: agent_fork.the_child_has_its_own_record_file_and_goes_on_locking,
+///   agent_fork.what_another_thread_held_stays_held_in_the_child]
+///
+/// Cost: one compare-and-swap to lock, one to unlock, and four stores to list it, without waiters.
 /// Thread-safety: all members from any thread. Not async-signal-safe.
 class HEDDLE_THREAD_SAFETY(capability("mutex")) mutex {
  public:

@@ -325,5 +325,17 @@ TEST_F(mutex_misuse, a_lock_that_is_held_at_exit_is_no_misuse) {
       testing::ExitedWithCode(0), "^$");
 }
 
+// The handler by which heddle learns of the exit is registered by the first agent; this one's destructor comes before it.
+TEST_F(mutex_misuse, a_lock_made_after_the_first_agent_and_held_at_exit_is_none_either) {
+  EXPECT_EXIT(
+      {
+        (void)current_agent().id();
+        static mutex m;
+        std::unique_lock{m}.release();
+        std::exit(0);
+      },
+      testing::ExitedWithCode(0), "^$");
+}
+
 }  // namespace
 }  // namespace heddle

@@ -67,11 +67,16 @@ class [[nodiscard]] semaphore_permit {
 ///   [test: semaphore.a_small_request_waits_behind_a_large_one, semaphore.one_that_was_woken_in_vain_keeps_its_place]
 /// - Newcomers may barge in, until the oldest waiter has been passed over for 1 ms.
 ///   [test: semaphore.a_large_request_is_not_starved_by_small_ones]
-/// - It may be destroyed as soon as the last release has let the next one in.
-///   [test: semaphore.may_be_destroyed_right_after_the_last_release]
-/// - Releasing more than 134,217,727 permits in all, or asking for more than that, ends the program.
+///
+/// Outcomes:
+/// - Destroyed as soon as the last release has let the next one in: allowed, also while permits are out that nobody will
+///   give back. [test: semaphore.may_be_destroyed_right_after_the_last_release]
+/// - Destroyed while it is waited for: ends the program. [test: semaphore_misuse.destroying_what_is_waited_for_is_fatal]
+/// - More than 134,217,727 permits in all, released or asked for: ends the program.
 ///   [test: semaphore_misuse.too_many_permits_are_fatal]
-/// - Destroying it while it is waited for ends the program. [test: semaphore_misuse.destroying_what_is_waited_for_is_fatal]
+/// - A thread or a task ends with permits: they are whose object they are, and are given back with it.
+///   [test: semaphore.a_permit_gives_back_what_it_holds]
+/// - fork: what was out stays out in the child. [test: semaphore_fork.what_was_out_stays_out_in_the_child]
 ///
 /// Cost: one compare-and-swap to acquire, one to release, without waiters; no system call.
 /// Thread-safety: all members from any thread. Not async-signal-safe.

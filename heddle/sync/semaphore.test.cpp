@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <memory>
@@ -557,6 +558,12 @@ void destroy_while_a_thread_waits() {
 
 TEST_F(semaphore_misuse, destroying_what_is_waited_for_is_fatal) {
   EXPECT_DEATH(destroy_while_a_thread_waits(), "a semaphore was destroyed while it is waited for");
+}
+
+TEST(semaphore_fork, what_was_out_stays_out_in_the_child) {
+  semaphore permits{3, "three"};
+  const semaphore_permit held = permits.acquire(2);
+  EXPECT_EXIT(std::_Exit(permits.available() == 1 && !permits.try_acquire(2) ? 0 : 1), testing::ExitedWithCode(0), "");
 }
 
 }  // namespace

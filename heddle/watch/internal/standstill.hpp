@@ -25,8 +25,9 @@ class standstill {
   [[nodiscard]] std::optional<time_point> next_look() const noexcept { return next_; }
 
  private:
-  std::string key_;     // of the waits that stood still at the look before; empty: they did not
-  unsigned looks_ = 0;  // how often the same waits have been looked at
+  std::string key_;      // of the waits that stood still at the look before; empty: they did not
+  unsigned looks_ = 0;   // how often the same waits have been looked at
+  unsigned asleep_ = 0;  // at how many looks in a row all other threads slept
   bool told_ = false;
   std::optional<time_point> next_;
 };
