@@ -8,13 +8,15 @@
 #include <heddle/sync/internal/mutex_rule.hpp>
 #include <heddle/sync/recursive_mutex.hpp>
 
+#include <cstddef>
 #include <utility>
 
 namespace heddle {
 
 // mutex::held(), in line.
 inline park::held_as recursive_mutex::held(bool tried) const noexcept {
-  return {resource_kind::mutex, mutex_.origin_, mutex_.queue_.named(), park::hold_mode::exclusive, tried};
+  return park::held_as{resource_kind::mutex, mutex_.origin_, mutex_.queue_.named(), park::hold_mode::exclusive, tried}
+      .with_queue_at(offsetof(recursive_mutex, mutex_) + offsetof(mutex, queue_));
 }
 
 // As with mutex, the fast paths need no stack frame.
