@@ -3,6 +3,7 @@
 #include <heddle/exec/thread_pool.hpp>
 #include <heddle/sync/mutex.hpp>
 #include <heddle/sync/semaphore.hpp>
+#include <heddle/sync/shared_mutex.hpp>
 #include <heddle/task/scope.hpp>
 #include <heddle/task/sync_wait.hpp>
 #include <heddle/watch/report.hpp>
@@ -17,6 +18,7 @@
 #include <algorithm>
 #include <latch>
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -177,6 +179,52 @@ TEST(deadlock, of_two_tasks_of_one_loop_is_found) {
   one.stop();
   EXPECT_TRUE(one.ends());
   EXPECT_TRUE(two.ends());
+  EXPECT_EQ(reports.all().size(), 1U);
+}
+
+TEST(deadlock, of_a_reader_that_reads_again_behind_a_writer_is_found) {
+  const collector reports;
+  shared_mutex m{"the table"};
+  std::stop_source end;
+  std::thread reader{[&] {
+    const std::shared_lock first{m};
+    std::thread writer{[&] { (void)m.lock_until(deadline::never(), end.get_token()); }};
+    EXPECT_TRUE(test::waited_for(m));
+    const deadline a_while = deadline::after(5ms);
+    EXPECT_TRUE(test::passed(a_while));  // until newcomers go behind the writer
+    (void)m.lock_shared_until(deadline::never(), end.get_token());
+    writer.join();
+  }};
+  const watch::report found = reports.first();
+  EXPECT_EQ(relations(found), (std::vector{relation::reads, relation::is_ahead})) << found.text();
+  EXPECT_NE(found.sentence.find("waits for shared_mutex 'the table' behind thread"), std::string::npos)
+      << found.sentence;
+  end.request_stop();
+  reader.join();
+  EXPECT_EQ(reports.all().size(), 1U);
+}
+
+TEST(deadlock, of_a_writer_and_a_reader_is_found) {
+  const collector reports;
+  shared_mutex table{"the table"};
+  mutex row{"the row"};
+  std::stop_source end;
+  std::latch both{2};
+  std::thread reader{[&] {
+    const std::shared_lock held{table};
+    both.arrive_and_wait();
+    (void)row.lock_until(deadline::never(), end.get_token());
+  }};
+  std::thread writer{[&] {
+    const std::lock_guard held{row};
+    both.arrive_and_wait();
+    (void)table.lock_until(deadline::never(), end.get_token());
+  }};
+  const watch::report found = reports.first();
+  EXPECT_EQ(relations(found), (std::vector{relation::holds, relation::reads})) << found.text();
+  end.request_stop();
+  reader.join();
+  writer.join();
   EXPECT_EQ(reports.all().size(), 1U);
 }
 
