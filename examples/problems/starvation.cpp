@@ -31,7 +31,7 @@ std::atomic<bool> enough{false};
 void hog() {
   while (!enough) {
     const std::lock_guard mine{printer};
-    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds{200};
+    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds{2};
     while (std::chrono::steady_clock::now() < until) {
     }
   }
@@ -41,7 +41,9 @@ void hog() {
 int main() {
   reports seen;
   std::jthread greedy{hog};
-  std::jthread patient{[] { const std::lock_guard once{printer}; }};
+  std::jthread patient{[] {
+    while (!enough) const std::lock_guard once{printer};  // it may be lucky now and then
+  }};
   const auto found = seen.first(heddle::watch::problem::starvation);
   if (found) fmt::print("{}", found->text());
   enough = true;

@@ -149,8 +149,6 @@ void deliver(report found) {
   std::vector<std::weak_ptr<subscription::entry>> handlers;
   {
     const std::lock_guard guard{here.lock};
-    here.recent.push_back(found);
-    if (here.recent.size() > kept) here.recent.pop_front();
     handlers = here.handlers;
   }
   for (const auto& each : handlers) {
@@ -159,6 +157,9 @@ void deliver(report found) {
     const std::lock_guard guard{entry->running};
     if (entry->handler) entry->handler(found);
   }
+  const std::lock_guard guard{here.lock};
+  here.recent.push_back(std::move(found));
+  if (here.recent.size() > kept) here.recent.pop_front();
 }
 
 }  // namespace heddle::watch

@@ -37,6 +37,10 @@ std::optional<std::vector<std::int64_t>> parse_ids(std::string_view text) {
   }
 }
 
+http::response late() {
+  return passing_problem(504, "directory-late", "The directory is late", "not all customers came in time");
+}
+
 }  // namespace
 
 heddle::task<http::response> customers::list(http::call& call) {
@@ -47,11 +51,9 @@ heddle::task<http::response> customers::list(http::call& call) {
   std::vector<heddle::task<customer_answer>> questions;
   questions.reserve(ids->size());
   for (const std::int64_t id : *ids) questions.push_back(bank_.customer(id));
-  auto answers =
-      co_await heddle::with_timeout(heddle::when_all(std::move(questions)), heddle::deadline::after(patience));
-  if (!answers) {
-    co_return passing_problem(504, "directory-late", "The directory is late", "not all customers came in time");
-  }
+  const auto until = heddle::deadline::after(patience);
+  auto answers = co_await heddle::with_timeout(heddle::when_all(std::move(questions)), until);
+  if (!answers) co_return late();
 
   std::string found;
   std::string unknown;
@@ -64,6 +66,7 @@ heddle::task<http::response> customers::list(http::call& call) {
         unknown += fmt::format("{}{}", unknown.empty() ? "" : ",", one.id);
         break;
       case customer_answer::kind::unavailable:
+        if (until.has_passed()) co_return late();  // the question ended at the deadline that it has inherited
         co_return passing_problem(503, "directory-unavailable", "The directory does not answer", "ask again");
     }
   }

@@ -124,6 +124,7 @@ heddle::task<http::response> shop::show_page(http::call&) const {
 void shop::show_figures() {
   auto number = [](auto n) { return static_cast<double>(n); };
   std::vector<metrics::labelled> problems;
+  problems.reserve(heddle::watch::problems);
   for (std::size_t kind = 0; kind < heddle::watch::problems; ++kind) {
     problems.push_back({std::string{to_string(static_cast<heddle::watch::problem>(kind))},
                         [=] { return number(heddle::watch::report_counts().at(kind)); }});

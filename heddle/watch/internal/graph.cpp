@@ -185,6 +185,7 @@ void graph::find_circles() {
 
 std::string graph::circle::key() const {
   std::vector<std::string> parts;
+  parts.reserve(links.size());
   for (const link& each : links) {
     parts.push_back(std::to_string(each.from->wait.agent) + '.' + std::to_string(each.from->generation) + '>' +
                     std::to_string(each.to->wait.agent));
