@@ -12,7 +12,7 @@
 //   I4  An agent that is a thread and is named in holder_ while word_ has another thread's id lives in the child of a fork:
 //       the word is a copy, and nobody waits there.
 // Edges.
-//   E1  unlock: release on word_ -> lock: acquire on word_.
+//   E1  unlock: release on word_ -> lock: acquire on word_; when the kernel took the free word for us, by a load.
 //   E2  When the kernel hands the word over, nobody's instruction writes it: unlock, once it knows that it needs the kernel,
 //       writes holder_ again with release, and the next holder reads that with acquire (the kernel's own locks make it the
 //       last). So the failed attempt to give the word comes before a destruction, too.
@@ -118,8 +118,8 @@ std::expected<void, wait_error> pi_mutex::sleep_for_it(const deadline* until, st
   for (;;) {
     switch (sys::futex_lock_pi(word_, limit.ns())) {
       case 0:
-        if ((word_.load(std::memory_order_relaxed) & sys::pi_owner_died_bit) != 0) {
-          holder_.fetch_or(lost_bit, std::memory_order_relaxed);  // I1, I3
+        if ((word_.load(std::memory_order_acquire) & sys::pi_owner_died_bit) != 0) {  // E1
+          holder_.fetch_or(lost_bit, std::memory_order_relaxed);                      // I1, I3
         }
         return {};
       case ETIMEDOUT: return std::unexpected{wait_error::timeout};
