@@ -89,7 +89,8 @@ class Build:
     def link(self, tests, objects, to):
         """Links the tests' program from these objects and the unbroken libraries, of which what is there already is not
         taken again."""
-        command = [part for part in self.command(program_of(tests)) if not part.endswith(".o")]
+        command = [part for part in self.command(program_of(tests))
+                   if not part.endswith(".o") or "/tests/support/" in part]
         command = command[command.index("&&") + 1:]
         command = command[:command.index("&&")]
         command[command.index("-o") + 1] = str(to)
