@@ -1,7 +1,10 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <time.h>
+#include <unistd.h>
 #include <heddle/sync/mutex.hpp>
 #include <heddle/sync/pi_mutex.hpp>
 #include <tests/support/kernel.hpp>
@@ -55,6 +58,20 @@ bool kernel_allows_real_time() {
   std::thread{[&] { allowed = become_real_time(10); }}.join();
   return allowed;
 }
+
+/// Real-time threads of two tests on one CPU would keep each other from running: one test at a time, whatever runs them.
+class alone {
+ public:
+  alone() : file_{::open((testing::TempDir() + "heddle-real-time").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600)} {
+    if (file_ < 0 || ::flock(file_, LOCK_EX) != 0) throw std::runtime_error{"cannot lock a file"};
+  }
+  ~alone() { ::close(file_); }
+  alone(const alone&) = delete;
+  alone& operator=(const alone&) = delete;
+
+ private:
+  int file_;
+};
 
 constexpr const char* refused = "the kernel refuses SCHED_FIFO (needs root or CAP_SYS_NICE), so nothing can be shown";
 
@@ -128,6 +145,7 @@ story tell() {
 }
 
 TEST(pi_mutex_inheritance, the_high_waits_no_longer_than_the_low_ones_section) {
+  const alone here;
   ASSERT_TRUE(kernel_allows_real_time()) << refused;
   const story told = tell<pi_mutex>();
   EXPECT_FALSE(told.middle_ran_in_the_section);
@@ -136,6 +154,7 @@ TEST(pi_mutex_inheritance, the_high_waits_no_longer_than_the_low_ones_section) {
 
 // The same story without inheritance goes wrong: so the test above can fail.
 TEST(pi_mutex_inheritance, without_it_the_high_waits_for_the_middle) {
+  const alone here;
   ASSERT_TRUE(kernel_allows_real_time()) << refused;
   const story told = tell<mutex>();
   EXPECT_TRUE(told.middle_ran_in_the_section);
@@ -143,6 +162,7 @@ TEST(pi_mutex_inheritance, without_it_the_high_waits_for_the_middle) {
 }
 
 TEST(pi_mutex_inheritance, the_highest_waiter_comes_first) {
+  const alone here;
   ASSERT_TRUE(kernel_allows_real_time()) << refused;
   pi_mutex m;
   std::vector<int> order;
