@@ -31,7 +31,9 @@ bool needs_somebody(const park::agent_view& view) {
 // A thread that does not wait in heddle may still sleep elsewhere, as in joining another.
 bool is_idle_thread(const park::agent_view& view) { return !view.waits && view.wait.kind == agent::kind::thread; }
 
-bool others_sleep(const park::picture& seen) {
+}  // namespace
+
+bool standstill::others_sleep(const park::picture& seen) {
   std::unordered_set<std::uint32_t> known{sys::thread_id()};
   for (const park::agent_view& view : seen.agents) {
     if (view.waits) known.insert(view.wait.thread);
@@ -40,8 +42,6 @@ bool others_sleep(const park::picture& seen) {
     return known.contains(thread) || sys::sleeps_until_woken(thread);
   });
 }
-
-}  // namespace
 
 std::vector<report> standstill::study(const park::picture& seen, time_point now, const settings&) {
   next_.reset();
@@ -69,7 +69,7 @@ std::vector<report> standstill::study(const park::picture& seen, time_point now,
   if (told_ || ++looks_ > most_looks) return {};
   next_ = now + 40ms * looks_;
   // A thread that runs may sleep for a moment, as for a lock of the allocator: so all of them have to, each time.
-  asleep_ = others_sleep(seen) ? asleep_ + 1 : 0;
+  asleep_ = others_sleep_(seen) ? asleep_ + 1 : 0;
   if (asleep_ < enough) return {};
   told_ = true;
   next_.reset();

@@ -21,10 +21,17 @@ class standstill {
  public:
   using time_point = std::chrono::steady_clock::time_point;
 
+  /// Whether all threads that do not wait in heddle sleep until they are woken, as the kernel tells.
+  [[nodiscard]] static bool others_sleep(const park::picture& seen);
+
+  explicit standstill(bool (*do_others_sleep)(const park::picture&) = &others_sleep) noexcept
+      : others_sleep_{do_others_sleep} {}
+
   [[nodiscard]] std::vector<report> study(const park::picture& seen, time_point now, const settings& wanted);
   [[nodiscard]] std::optional<time_point> next_look() const noexcept { return next_; }
 
  private:
+  bool (*others_sleep_)(const park::picture&);
   std::string key_;      // of the waits that stood still at the look before; empty: they did not
   unsigned looks_ = 0;   // how often the same waits have been looked at
   unsigned asleep_ = 0;  // at how many looks in a row all other threads slept
