@@ -1,14 +1,17 @@
-// State. Work lies in a worker's ring (internal/ring.hpp: what the worker itself posts), in posted_ (what others post,
-//   and what overflows a ring) or in jobs_ (submitted jobs, if bounded). census_ counts who does what
-//   (internal/census.hpp). One lock, that of the line of sleepers, guards the two lists and the decisions about waking.
+// State. Work lies in a worker's ring (internal/ring.hpp: what the worker itself posts), in a worker's lane (fork_join.cpp:
+//   what it forks), in posted_ (what others post, and what overflows a ring) or in jobs_ (submitted jobs, if bounded).
+//   The census counts who does what (census.hpp). One lock, that of the line of sleepers, guards the two lists and the
+//   decisions about waking.
 // Invariants.
-//   I1  No lost wake. Whoever makes work visible (a sequentially consistent store) loads census_ afterwards. Whoever
-//       ceases to be active or searching changes census_ (likewise) and looks at all work afterwards. So, in the one
-//       order of these accesses, either the first sees the change and wakes somebody, or the second sees the work.
+//   I1  No lost wake. Whoever makes work visible (a sequentially consistent store) loads the census afterwards. Whoever
+//       ceases to be active or searching changes the census (likewise) and looks at all work afterwards. So, in the one
+//       order of these accesses, either the first sees the change and wakes somebody, or the second sees the work. For
+//       forks the order comes from barriers instead: a light one between a fork and the load, a heavy one between the
+//       change and the look (E3 in fork_join.cpp), once anything has been forked.
 //   I2  A wake is needed only if nobody searches, since a searcher looks once more after it ceases to (I1); and only if
 //       fewer than `threads` are active, since an active worker looks at everything before it sleeps. The exception is
 //       a worker that stands aside because too many are active: it leaves at least `threads` behind, which do look.
-//   I3  asleep in census_ equals the length of the line, under the lock. A woken worker counts as searching from the
+//   I3  asleep in the census equals the length of the line, under the lock. A woken worker counts as searching from the
 //       moment it is chosen, so one piece of work wakes one worker; whoever then finds work as the last searcher, and
 //       sees that there is more, wakes the next.
 //   I4  An item taken from one place is put into another, or run, before the taker ceases to be active. Lists are
@@ -33,6 +36,7 @@
 #include <heddle/park/executor_scope.hpp>
 #include <heddle/park/internal/slot.hpp>
 #include <heddle/park/wait.hpp>
+#include <heddle/sys/barrier.hpp>
 #include <heddle/sys/futex.hpp>
 #include <heddle/sys/thread.hpp>
 
@@ -68,6 +72,9 @@ thread_pool::options checked(thread_pool::options&& how) {
 // --- jobs ---
 
 namespace pools {
+
+worker::worker(thread_pool::core& its_home, unsigned its_index) noexcept
+    : home{its_home}, index{its_index}, forks{&its_home.self(), its_home} {}
 
 void worker::before_blocking() noexcept { home.before_blocking(); }
 void worker::after_blocking() noexcept { home.after_blocking(); }
@@ -246,14 +253,19 @@ bool thread_pool::core::has_work() const noexcept {
   const std::size_t count = known();
   for (std::size_t i = 0; i < count; ++i) {
     const worker* const w = workers_[i].load();
-    if (w != nullptr && w->own.size() != 0) return true;
+    if (w != nullptr && (w->own.size() != 0 || !w->forks.empty())) return true;
   }
   return false;
 }
 
+// For whoever has ceased to be active or searching: whether there is work. I1
+bool thread_pool::core::looks_again() const noexcept {
+  if (used.load()) sys::heavy_barrier();
+  return has_work();
+}
+
 void thread_pool::core::notify() noexcept {
-  const census seen = now();
-  if (seen.searching() != 0 || seen.active() >= how_.threads) return;  // I2
+  if (!now().wants_more(how_.threads)) return;  // I2
   decision then;
   {
     park::queue_guard guard{lock_};
@@ -263,14 +275,14 @@ void thread_pool::core::notify() noexcept {
 }
 
 void thread_pool::core::choose(park::queue_guard& guard, decision& then) noexcept {
-  std::uint64_t seen = census_.load();
+  std::uint64_t seen = counts.load();
   for (;;) {
     const census c{seen};
-    if (c.searching() != 0 || c.active() >= how_.threads) return;  // I2
+    if (!c.wants_more(how_.threads)) return;  // I2
     const bool wakes = c.asleep() != 0;
     if (!wakes && made_ == most_workers_ && failed_.empty()) return;
     const std::uint64_t after = seen + census::one_searching + (wakes ? -census::one_asleep : census::one_alive);
-    if (!census_.compare_exchange_weak(seen, after)) continue;
+    if (!counts.compare_exchange_weak(seen, after)) continue;
     if (wakes) {
       then.sleeper = guard.first();  // I3
       if (!park::claim(*then.sleeper)) fatal("a sleeping worker of a thread_pool was woken by somebody else");
@@ -305,7 +317,7 @@ void thread_pool::core::carry_out(const decision& then) noexcept {
     --starting_;
     if (!started) {
       failed_.push_back(then.start);
-      census_.fetch_sub(census::one_searching + census::one_alive);
+      counts.fetch_sub(census::one_searching + census::one_alive);
     }
     tell_those_who_drain(drainers);
   }  // I5
@@ -325,29 +337,31 @@ void thread_pool::core::start(unsigned index) {
 }
 
 void thread_pool::core::stop_searching() noexcept {
-  const census before{census_.fetch_sub(census::one_searching)};
-  if (before.searching() == 1 && has_work()) notify();  // I1, I3
+  const census before{counts.fetch_sub(census::one_searching)};
+  if (before.searching() != 1 || before.active() >= how_.threads) return;  // I2
+  if (looks_again()) notify();                                             // I1, I3
 }
 
 void thread_pool::core::before_blocking() noexcept {
-  census_.fetch_add(census::one_blocked);
-  if (has_work()) notify();  // I1
+  counts.fetch_add(census::one_blocked);
+  if (looks_again()) notify();  // I1
 }
 
-void thread_pool::core::after_blocking() noexcept { census_.fetch_sub(census::one_blocked); }
+void thread_pool::core::after_blocking() noexcept { counts.fetch_sub(census::one_blocked); }
 
 // --- the life of a worker ---
 
 void thread_pool::core::work(worker& me) noexcept {
   sys::block_all_signals();
   own_worker = &me;
+  pools::own_lane = &me.forks;
   executor_scope here{self_};
   blocking_observer::watch_this_thread(&me);
   bool searching = true;
   for (;;) {
     work_item* item = next(me);
     if (item == nullptr) {
-      if (!searching) census_.fetch_add(census::one_searching);
+      if (!searching) counts.fetch_add(census::one_searching);
       searching = true;
       item = search(me);
       if (item == nullptr) {
@@ -404,6 +418,15 @@ work_item* thread_pool::core::search(worker& me) noexcept {
   for (std::size_t i = 0; i < count; ++i) {
     worker* const victim = workers_[(me.first_victim + i) % count].load();
     if (victim == nullptr || victim == &me) continue;
+    if (pools::fork_job* const job = victim->forks.steal(); job != nullptr) {
+      me.first_victim = victim->index;
+      me.stolen.store(me.stolen.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+      return job;
+    }
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    worker* const victim = workers_[(me.first_victim + i) % count].load();
+    if (victim == nullptr || victim == &me) continue;
     std::size_t taken = 0;
     if (work_item* const item = victim->own.steal_half(me.own, taken); item != nullptr) {
       me.first_victim = victim->index;
@@ -425,24 +448,25 @@ thread_pool::core::rest thread_pool::core::sleep(worker& me) noexcept {
       park::queue_guard guard{lock_};
       ends = ending_;
       if (ends) {
-        census_.fetch_sub(census::one_searching + census::one_alive);
-        if (has_work()) {  // I1
-          census_.fetch_add(census::one_searching + census::one_alive);
+        counts.fetch_sub(census::one_searching + census::one_alive);
+        if (looks_again()) {  // I1
+          counts.fetch_add(census::one_searching + census::one_alive);
           return rest::woken;
         }
       } else {
         guard.push_front(wait.node());  // the last to fall asleep is the first to be woken
-        census_.fetch_add(census::one_asleep - census::one_searching);
+        counts.fetch_add(census::one_asleep - census::one_searching);
       }
       tell_those_who_drain(drainers);
     }
     if (ends) {
       own_worker = nullptr;
+      pools::own_lane = nullptr;
       wake_all(drainers);
       return rest::ended;
     }
     wake_all(drainers);
-    if (has_work()) notify();  // I1: wakes this worker, if any
+    if (looks_again()) notify();  // I1: wakes this worker, if any
     (void)wait.park(deadline::never(), {});
   }
   return rest::woken;
@@ -455,10 +479,10 @@ bool thread_pool::core::stand_aside() noexcept {
   {
     park::queue_guard guard{lock_};
     if (ending_) return false;
-    std::uint64_t seen = census_.load();
+    std::uint64_t seen = counts.load();
     do {
       if (census{seen}.active() <= how_.threads) return false;
-    } while (!census_.compare_exchange_weak(seen, seen + census::one_asleep));  // I2
+    } while (!counts.compare_exchange_weak(seen, seen + census::one_asleep));  // I2
     guard.push_front(wait.node());
   }
   (void)wait.park(deadline::never(), {});
@@ -484,7 +508,7 @@ std::size_t thread_pool::core::queued() const noexcept {
   std::size_t sum = posted_.length() + jobs_.length();
   const std::size_t count = known();
   for (std::size_t i = 0; i < count; ++i) {
-    if (const worker* const w = workers_[i].load(); w != nullptr) sum += w->own.size();
+    if (const worker* const w = workers_[i].load(); w != nullptr) sum += w->own.size() + w->forks.size();
   }
   return sum;
 }
@@ -561,7 +585,7 @@ void thread_pool::core::end_all() noexcept {
     park::queue_guard guard{lock_};
     ending_ = true;
     const std::size_t count = claim_all(guard, sleepers);
-    census_.fetch_add(count * (census::one_searching - census::one_asleep));  // I3
+    counts.fetch_add(count * (census::one_searching - census::one_asleep));  // I3
   }
   wake_all(sleepers);
   (void)wait_in_drained([this] { return now().alive() == 0 && starting_ == 0; }, deadline::never(), {},
@@ -573,9 +597,12 @@ void thread_pool::core::end_all() noexcept {
   }
 }
 
-thread_pool::core::core(thread_pool& self, options&& how)
-    : self_{self},
-      how_{checked(std::move(how))},
+thread_pool::core::core(thread_pool& self, options&& how) : core{self, checked(std::move(how)), 0} {}
+
+thread_pool::core::core(thread_pool& self, options&& how, int)
+    : fork_home{how.threads, [](fork_home& me) noexcept { static_cast<core&>(me).notify(); }},
+      self_{self},
+      how_{std::move(how)},
       most_workers_{std::size_t{how_.threads} + how_.spare_threads},
       workers_{new std::atomic<worker*>[most_workers_] {}} {
   failed_.reserve(most_workers_);
@@ -583,12 +610,12 @@ thread_pool::core::core(thread_pool& self, options&& how)
 
 void thread_pool::core::start_all() {
   made_ = how_.threads;
-  census_.store(how_.threads * (census::one_alive + census::one_searching));
+  counts.store(how_.threads * (census::one_alive + census::one_searching));
   for (unsigned i = 0; i < how_.threads; ++i) {
     try {
       start(i);
     } catch (...) {
-      census_.fetch_sub((how_.threads - i) * (census::one_alive + census::one_searching));
+      counts.fetch_sub((how_.threads - i) * (census::one_alive + census::one_searching));
       end_all();
       throw;
     }
@@ -616,7 +643,7 @@ thread_pool_stats thread_pool::core::stats() noexcept {
     if (w == nullptr) continue;
     ++sum.started;
     sum.run += w->run.load(relaxed);
-    sum.stolen += w->stolen.load(relaxed);
+    sum.stolen += w->stolen.load(relaxed) + w->forks.stolen();
     sum.waits += w->waits.load(relaxed);
     sum.total_wait += std::chrono::nanoseconds{w->total_wait.load(relaxed)};
     sum.longest_wait = std::max(sum.longest_wait, std::chrono::nanoseconds{w->longest_wait.load(relaxed)});
@@ -627,7 +654,10 @@ thread_pool_stats thread_pool::core::stats() noexcept {
 
 // --- the public face ---
 
-thread_pool::thread_pool(options how) : core_{std::make_unique<core>(*this, std::move(how))} { core_->start_all(); }
+thread_pool::thread_pool(options how) : core_{std::make_unique<core>(*this, std::move(how))} {
+  sys::prepare_barriers();
+  core_->start_all();
+}
 thread_pool::~thread_pool() { core_->end_all(); }
 
 void thread_pool::post(work_item& item) noexcept { core_->post(item); }

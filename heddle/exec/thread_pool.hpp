@@ -2,6 +2,7 @@
 
 #include <heddle/base/deadline.hpp>
 #include <heddle/base/wait_error.hpp>
+#include <heddle/exec/fork_join.hpp>
 #include <heddle/exec/job.hpp>
 #include <heddle/park/executor.hpp>
 #include <heddle/task/future.hpp>
@@ -167,6 +168,47 @@ class thread_pool final : public executor {
   [[nodiscard]] pools::run_awaiter<Fn> run(Fn fn, std::source_location site = std::source_location::current()) noexcept(
       std::is_nothrow_move_constructible_v<Fn>) {
     return pools::run_awaiter<Fn>{*this, std::move(fn), site};
+  }
+
+  /// Calls `f()` and `g()`, at the same time if a worker is free, and returns when both have ended: std::pair of what
+  /// they returned (std::monostate for nothing), or nothing if neither returns anything. Called by a worker, `f` runs on
+  /// the spot and `g` afterwards, unless another worker takes it; called by any other thread, both run on workers. Not
+  /// bounded by the capacity.
+  ///
+  /// For algorithms that divide: no allocation, and nothing but a few stores when nobody takes `g`. `g` may wait for
+  /// what `f` does, but not `f` for what `g` does.
+  /// - Both are called once, and their results returned. [test: fork_join.both_halves_run_once_and_give_their_results]
+  /// - Other workers take the halves. [test: fork_join.another_worker_takes_the_other_half]
+  /// - When `f` throws, `g` has run all the same; what `f` threw is thrown, else what `g` threw.
+  ///   [test: fork_join.exceptions_are_thrown_after_both_have_ended]
+  /// - A worker whose other half was taken works on that half's own forks meanwhile, or is replaced.
+  ///   [test: fork_join.who_waits_works_on_what_it_waits_for, fork_join.who_waits_is_replaced]
+  template <class F, class G>
+    requires(std::invocable<F&> && std::invocable<G&>)
+  [[gnu::noinline]] pools::joined<F, G> fork_join(F&& f, G&& g) {  // out of line: see own_lane
+    pools::fork_lane* const lane = pools::own_lane;
+    if (lane == nullptr || lane->pool() != this) [[unlikely]] {
+      auto whole = [&] { return fork_join<F&, G&>(f, g); };
+      pools::forked<decltype(whole)> job{whole};
+      post(job);
+      pools::fork_lane::await_end(job, nullptr);
+      return static_cast<pools::joined<F, G>>(job.take());
+    }
+    pools::forked<std::remove_reference_t<G>> job{g};
+    const bool offered = lane->fork(job);
+    auto first = [&] {
+      try {
+        return pools::call_half(f);
+      } catch (...) {
+        pools::settle(*lane, job, offered);
+        throw;
+      }
+    }();
+    if (offered && !lane->take_back()) [[unlikely]] {
+      pools::fork_lane::await_end(job, lane);
+      return pools::both<F, G>(std::move(first), job.take());
+    }
+    return pools::both<F, G>(std::move(first), pools::call_half(g));
   }
 
   /// Waits until nothing is queued and nothing runs, `until` has come, or `stop` fires. What others post meanwhile

@@ -1,6 +1,7 @@
 #pragma once
 
-#include <heddle/exec/internal/census.hpp>
+#include <heddle/exec/census.hpp>
+#include <heddle/exec/fork_join.hpp>
 #include <heddle/exec/internal/ring.hpp>
 #include <heddle/exec/thread_pool.hpp>
 #include <heddle/park/blocking_region.hpp>
@@ -18,7 +19,7 @@ namespace pools {
 
 /// One thread of a pool. Everything but `own` and the figures belongs to the thread itself.
 struct worker final : blocking_observer {
-  worker(thread_pool::core& its_home, unsigned its_index) noexcept : home{its_home}, index{its_index} {}
+  worker(thread_pool::core& its_home, unsigned its_index) noexcept;
 
   void before_blocking() noexcept override;
   void after_blocking() noexcept override;
@@ -28,6 +29,7 @@ struct worker final : blocking_observer {
   unsigned turn = 0;          // counts its items, for looking at the shared queues in between
   unsigned first_victim = 0;  // where the next search begins
   ring own;
+  fork_lane forks;
 
   // Figures: written by the worker, read by stats().
   std::atomic<std::uint64_t> run{0};
@@ -85,7 +87,7 @@ struct decision {
 }  // namespace pools
 
 /// The pool itself; the essay is in thread_pool.cpp.
-class thread_pool::core {
+class thread_pool::core : public pools::fork_home {
  public:
   core(thread_pool& self, options&& how);
   ~core() = default;
@@ -106,6 +108,9 @@ class thread_pool::core {
   void before_blocking() noexcept;
   void after_blocking() noexcept;
 
+  /// Wakes or starts a worker if one is needed. To be called after work has been made visible.
+  void notify() noexcept;
+
   /// Calls or refuses a job that the calling thread has begun, and keeps count.
   void run_begun(pools::queued_job& job, pools::worker& by) noexcept;
 
@@ -113,6 +118,8 @@ class thread_pool::core {
   [[nodiscard]] const options& how() const noexcept { return how_; }
 
  private:
+  core(thread_pool& self, options&& checked, int);
+
   enum class rest : std::uint8_t { woken, ended };
 
   // The life of a worker.
@@ -126,7 +133,6 @@ class thread_pool::core {
   static void run_queued(work_item* item) noexcept;
 
   // Waking. Under lock_ where a guard or a decision is passed.
-  void notify() noexcept;
   void choose(park::queue_guard& guard, pools::decision& then) noexcept;
   void carry_out(const pools::decision& then) noexcept;
   void start(unsigned index);
@@ -138,8 +144,9 @@ class thread_pool::core {
   park::phase wait_in_drained(Done done, deadline until, const std::stop_token& stop,
                               std::source_location site) noexcept;
 
-  [[nodiscard]] pools::census now() const noexcept { return {census_.load()}; }
+  [[nodiscard]] pools::census now() const noexcept { return {counts.load()}; }
   [[nodiscard]] bool has_work() const noexcept;
+  [[nodiscard]] bool looks_again() const noexcept;
   [[nodiscard]] bool idle() const noexcept;
   [[nodiscard]] std::size_t queued() const noexcept;
   [[nodiscard]] thread_pool_rest what_is_left() const noexcept;
@@ -150,7 +157,6 @@ class thread_pool::core {
   const options how_;
   const std::size_t most_workers_;
 
-  alignas(64) std::atomic<std::uint64_t> census_{0};
   std::atomic<bool> abandoned_{false};
 
   park::queue lock_;         // the sleeping workers; its lock guards what follows

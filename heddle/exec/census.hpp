@@ -25,6 +25,9 @@ struct census {
 
   /// Those that occupy a CPU, or want to.
   [[nodiscard]] std::uint64_t active() const noexcept { return alive() - blocked() - asleep(); }
+
+  /// Whether somebody is to be woken, or started, for new work: nobody searches and fewer than `threads` are active.
+  [[nodiscard]] bool wants_more(unsigned threads) const noexcept { return searching() == 0 && active() < threads; }
 };
 
 }  // namespace heddle::pools
