@@ -13,7 +13,7 @@ enum class unsafe : std::uint8_t {
   nothing,         ///< the service as it is meant
   no_lock,         ///< payments and cancellations do not take the lock of their order
   no_idempotency,  ///< payments are not asked for by their key, and each charge has a key of its own
-  no_version,      ///< stock is written whatever its version
+  no_version,      ///< stock is written whatever its version, some time after it was read
 };
 
 /// What the command line says.

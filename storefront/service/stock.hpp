@@ -6,6 +6,7 @@
 #include <heddle/dist/sqlite_store.hpp>
 #include <heddle/dist/versioned.hpp>
 #include <heddle/sync/mutex.hpp>
+#include <heddle/task/sleep.hpp>
 
 #include <chrono>
 #include <concepts>
@@ -59,6 +60,8 @@ class stock {
 
  private:
   static constexpr std::chrono::seconds longest_turn{2};
+  // Without versions: so long between reading and writing that others come in between on any machine.
+  static constexpr std::chrono::milliseconds hesitation{250};
 
   template <class Also>
   heddle::task<heddle::dist::versioned_result<stock_change>> change_in_turn(std::int64_t product_id,
@@ -82,6 +85,7 @@ class stock {
     if (!read) co_return std::unexpected{heddle::dist::versioned_error{std::move(read).error()}};
     const std::int64_t pieces = pieces_of(*read) + difference;
     if (pieces < 0) co_return stock_change::not_enough;
+    if (unsafe_ == unsafe::no_version) co_await heddle::sleep_for(hesitation);
     auto written = co_await store_.write([&](heddle::dist::sql_transaction& transaction) -> result {
       auto version = put_in(transaction, product_id, pieces, read->version);
       if (!version) return version;
