@@ -45,7 +45,10 @@ def measure(program, entry, seconds):
 
 def ratio(heddle, peer, better):
     """How many times better heddle is: above 1 it wins, whether more or less of the unit is better."""
-    return heddle / peer if better == "higher" else peer / heddle
+    mine, theirs = (heddle, peer) if better == "higher" else (peer, heddle)
+    if theirs == 0:
+        return 1.0 if mine == 0 else math.inf
+    return mine / theirs
 
 
 def interval(values):

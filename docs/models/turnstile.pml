@@ -1,10 +1,11 @@
 /* The turnstile: heddle/sync/internal/turnstile.hpp. Step names are those of its functions, tags those of its essay.
  *
- * Modelled: the word (value and five flags), the queue and its lock, threads and tasks with their executors, timeouts,
+ * Modelled: the word (value and six flags), the sequence in which a mutex is given by a plain store (I9), the queue and its lock, threads and tasks with their executors, timeouts,
  * rechecks, the alarm for a task that is late, and destruction right after the last unlock. Each read-modify-write of
  * the word is one step, everything else may happen between two of them. How a wait begins and ends is wait.pml's
  * matter: here a waiter waits, is claimed, and is woken or timed out. Time is left out: whatever has a deadline, a
- * recheck or an alarm may meet it at any moment, and a waiter may count as starving whenever somebody looks.
+ * recheck or an alarm may meet it at any moment, and a waiter may count as starving whenever somebody looks. Whether a
+ * careful word is worth its price is left out, too: a holder may settle whenever it gives.
  *
  * Promised: mutual exclusion and no more permits than there are; nobody sleeps for ever (an end state in which somebody
  * still waits is an error); nobody touches the object after it was destroyed, and it is destroyed with a clean word.
@@ -38,8 +39,12 @@
 /* must fail: -DFAULT=14 */          /* waiters is not set under the queue's lock before the node stands in it (I2) */
 /* must fail: -DFAULT=15 */          /* the late task does not wait until the clock has looked after its neighbours */
 /* must fail: -DFAULT=16 -DTASKS */  /* who may not go yet does not care for who may (I4) */
+/* must fail: -DFAULT=17 */          /* who makes the word careful does not restart the others' sequences (I9) */
+/* must fail: -DFAULT=18 */          /* and does not look whether it still is (I9) */
+/* must fail: -DFAULT=19 */          /* waiters is set in a word that is not careful (I9) */
+/* must fail: -DFAULT=20 -DGIVES_UP */ /* the queue's lock is let go before the sequences are restarted (I9) */
 
-/* not in the code: unlock_queue suspend resume destroy */
+/* not in the code: take_or_enqueue_now unlock_queue suspend resume destroy */
 
 #ifndef FAULT
 #define FAULT 0
@@ -71,7 +76,8 @@ mtype = { newcomer, after_wake, recheck };
 
 /* The word. */
 byte value = INITIAL;
-bool waiters, starving, in_flight, in_flight_task, looked;
+bool waiters, starving, in_flight, in_flight_task, looked, careful;
+bool in_sequence[N]; /* has seen nothing but its own id in the word, and is about to store 0 */
 bool alive = true;
 
 /* The queue. */
@@ -97,6 +103,12 @@ byte references;
 
 #define EXECUTOR(i) (IS_TASK(i) -> runs_on[i] : NONE) /* as the mixed bit has it: all threads are one */
 #define TOUCH assert(alive)
+#define FLAGGED (waiters || starving || in_flight || in_flight_task || looked)
+#if defined(SEMAPHORE) || FAULT == 19
+#define NEEDS_CARE false
+#else
+#define NEEDS_CARE (!careful && !cared)
+#endif
 #define UNATTENDED (waiters && !in_flight)
 #define FIRST (length > 0 -> queue[0] : NONE)
 
@@ -230,6 +242,41 @@ inline give(many) {
   }
 }
 
+inline restart_others() {
+  k = 0;
+  do :: k < N -> in_sequence[k] = false; k++ :: else -> break od;
+  k = 0
+}
+
+/* make_careful: two steps, as the word may be given in between. */
+inline make_careful() {
+  atomic { TOUCH; careful = true; if :: FAULT == 20 -> locked = false :: else fi }
+  atomic { if :: FAULT != 17 -> restart_others() :: else fi; cared = FAULT == 18; locked = false }
+}
+
+/* settle: by the holder. */
+inline settle() {
+  atomic { !locked -> TOUCH; if :: careful && !FLAGGED -> careful = false :: else fi }
+}
+
+/* A mutex's unlock: clear_if_equal, else give. */
+inline unlock(i) {
+  atomic { TOUCH; if :: !FLAGGED && !careful -> in_sequence[i] = true :: else fi }
+  atomic {
+    if
+    :: in_sequence[i] ->
+       TOUCH;
+       value = 1; waiters = false; starving = false; in_flight = false; in_flight_task = false; looked = false;
+       careful = false; in_sequence[i] = false; stored = true                                       /* E1, I5, I9 */
+    :: else
+    fi
+  }
+  if
+  :: stored -> stored = false
+  :: else -> if :: settle() :: skip fi; give(1)
+  fi
+}
+
 /* take_out: under the queue's lock. Starving goes on while somebody is on the way (I8). */
 inline take_out(i) {
   remove(i);
@@ -239,41 +286,51 @@ inline take_out(i) {
   fi
 }
 
+/* Whether it comes to nothing, or takes at once: then the word need not be careful. */
+#define GOES(i, how) \
+  ((how == recheck && !queued[i]) || \
+   (!(how == newcomer && starving) && !(how == recheck && FIRST != i) && value >= amount[i]))
+
+inline take_or_enqueue_now(i, how) {
+      TOUCH;
+      if
+      :: how == recheck && !queued[i] && FAULT != 5 -> rechecks[i] = false; took = false /* claimed since it looked up */
+      :: else ->
+         looked = false;                                                                              /* I6 */
+         barred = (how == newcomer && starving) || (how == recheck && FIRST != i);
+         took = !barred && value >= amount[i];
+         if :: how == after_wake && (FAULT != 9 || took) -> in_flight = false; in_flight_task = false :: else fi;
+         if
+         :: took ->
+            value = value - amount[i];
+            if :: how != newcomer && FAULT != 13 -> starving = false :: else fi;
+            if :: how == recheck -> locked = true; was_queued = true :: else fi
+         :: else ->
+#if FAULT != 14
+            waiters = true;                                                                           /* I2 */
+#endif
+            if :: how == newcomer && in_flight_task && FAULT != 12 -> in_flight = false :: else fi;   /* I4 */
+            rechecks[i] = barred || starving;
+            if
+            :: how == newcomer -> push_back(i)
+            :: how == after_wake -> push_front(i)                                                     /* I3 */
+            :: else
+            fi
+         fi;
+         passes_on = (took && how != newcomer && value > 0 && CAPACITY > 1 && FAULT != 11) ||
+                     (!took && how == recheck && barred && value >= amount[i] && FAULT != 16)         /* I3, I4 */
+      fi;
+  barred = false
+}
+
 /* take_or_enqueue: sets `took`. The exchange is one step with taking the queue's lock, and what follows with letting go
  * of it, as nobody else can look in between. */
 inline take_or_enqueue(i, how) {
-  atomic {
-    !locked ->
-    TOUCH;
-    if
-    :: how == recheck && !queued[i] && FAULT != 5 -> rechecks[i] = false; took = false /* claimed since it looked up */
-    :: else ->
-       looked = false;                                                                              /* I6 */
-       barred = (how == newcomer && starving) || (how == recheck && FIRST != i);
-       took = !barred && value >= amount[i];
-       if :: how == after_wake && (FAULT != 9 || took) -> in_flight = false; in_flight_task = false :: else fi;
-       if
-       :: took ->
-          value = value - amount[i];
-          if :: how != newcomer && FAULT != 13 -> starving = false :: else fi;
-          if :: how == recheck -> locked = true; was_queued = true :: else fi
-       :: else ->
-#if FAULT != 14
-          waiters = true;                                                                           /* I2 */
-#endif
-          if :: how == newcomer && in_flight_task && FAULT != 12 -> in_flight = false :: else fi;   /* I4 */
-          rechecks[i] = barred || starving;
-          if
-          :: how == newcomer -> push_back(i)
-          :: how == after_wake -> push_front(i)                                                     /* I3 */
-          :: else
-          fi
-       fi;
-       passes_on = (took && how != newcomer && value > 0 && CAPACITY > 1 && FAULT != 11) ||
-                   (!took && how == recheck && barred && value >= amount[i] && FAULT != 16)         /* I3, I4 */
-    fi;
-    barred = false
-  }
+  do
+  :: atomic { !locked && NEEDS_CARE && !GOES(i, how) -> TOUCH; locked = true } make_careful()
+  :: atomic { !locked && (!NEEDS_CARE || GOES(i, how)) -> take_or_enqueue_now(i, how); break }
+  od;
+  cared = false;
   if
   :: was_queued -> atomic { TOUCH; take_out(i); was_queued = false; unlock_queue() }
   :: else
@@ -286,7 +343,6 @@ inline take_or_enqueue(i, how) {
   :: else -> passes_on = false
   fi
 }
-
 inline leave(i) {
   atomic { !locked -> TOUCH; locked = true; take_out(i) }
   atomic { TOUCH; looked = false; unlock_queue() }                                 /* I6 */
@@ -343,7 +399,7 @@ inline destroy() {
 
 #define LOCALS \
   byte k, looked_at, chosen = NONE; \
-  bool unsure, others_wait, has_looked, watched, took, barred, was_queued, passes_on, gave_up, last
+  bool unsure, others_wait, has_looked, watched, took, barred, was_queued, passes_on, gave_up, last, cared, stored
 
 /* An agent that locks `rounds` times. The last one to let go destroys the object at once: the others may still be in
  * their unlock, but have let go. */
@@ -360,7 +416,7 @@ proctype locker(byte me; byte where; byte rounds; bool may_give_up) {
      :: took ->
         atomic { inside++; assert(inside == 1) }
         atomic { inside--; if :: rounds == 0 -> references--; last = references == 0 :: else fi }
-        give(1)
+        unlock(me)
      :: else -> atomic { if :: rounds == 0 -> references-- :: else fi }
      fi;
      if :: IS_TASK(me) -> busy[where] = false :: else fi

@@ -24,6 +24,7 @@
 #include <heddle/sys/identity.hpp>
 #include <heddle/sys/memory.hpp>
 #include <heddle/sys/other_process.hpp>
+#include <heddle/sys/restartable.hpp>
 #include <heddle/sys/thread.hpp>
 
 #include <cstdio>
@@ -102,6 +103,7 @@ void make_tables_once() noexcept {
     slots = static_cast<slot*>(sys::reserve_private(sizeof(slot) * max_slots));
     records = make_record_file();
     holds = holds_behind(records);
+    sys::allow_restarts();
     reserve_stacks();
     watch_for_exit();
     sys::at_fork([]() { clock_before_fork(); }, []() { clock_after_fork(false); }, []() { after_fork_in_child(); });
@@ -129,6 +131,7 @@ void set_record(record& r, agent::kind kind, std::string_view name, std::uint32_
 // that no wake is spent on them.
 void after_fork_in_child() noexcept {
   clock_after_fork(true);
+  sys::allow_restarts();
   for (std::uint32_t i = 1; i < slots_in_use_end(); ++i) {
     slot& s = slots[i];
     s.pins.store(0, std::memory_order_relaxed);

@@ -78,6 +78,11 @@ class alignas(64) hold_list {
     return listed(now) + unlisted(now);
   }
 
+  /// Grows by one whenever a lock is added, and when one is taken out; by the agent only.
+  [[nodiscard]] std::uint32_t changes() const noexcept {
+    return static_cast<std::uint32_t>(state_.load(std::memory_order_relaxed) >> 33U);
+  }
+
   /// Adds a lock; by the agent only.
   void add(const void* lock, held_as how, const void* taken_at) noexcept {
     if (!add_first(lock, how, taken_at)) add_another(lock, how, taken_at);

@@ -59,6 +59,7 @@ slot* queue_guard::after(const slot& s) const noexcept {
 
 void queue_guard::link_before(slot& s, slot* other) noexcept {
   s.queued = true;
+  head_ |= queue::used_bit;
   if (other == nullptr) {
     s.next = s.previous = s.index;
     set_first(s.index);

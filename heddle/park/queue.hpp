@@ -14,7 +14,7 @@ struct slot;
 /// - It keeps whether its owner has a name. [test: queue.keeps_what_its_owner_noted]
 ///
 /// State: bits 0-23 index of the first node, 0 when empty (the nodes form a ring: the first's `previous` is the last);
-/// bit 27 mixed: waiters of more than one executor have stood in it since it was last empty; bit 28 named: constant,
+/// bit 26 used: a waiter has stood in it since take_used(); bit 27 mixed: waiters of more than one executor have stood in it since it was last empty; bit 28 named: constant,
 /// for the owner of the queue (see origin.hpp); bit 29 noted: the owner is known, see queue_guard::note(); bit 30
 /// sleepers: somebody sleeps for the lock; bit 31 locked.
 /// While it is locked, others change nothing but the sleepers bit.
@@ -33,6 +33,7 @@ class queue {
  private:
   friend class queue_guard;
   static constexpr std::uint32_t index_mask = (1U << 24) - 1;
+  static constexpr std::uint32_t used_bit = 1U << 26;
   static constexpr std::uint32_t mixed_bit = 1U << 27;
   static constexpr std::uint32_t named_bit = 1U << 28;
   static constexpr std::uint32_t noted_bit = 1U << 29;
@@ -74,6 +75,14 @@ class queue_guard {
   /// Whether waiters of different executors have met here since it was last empty; all threads count as one executor.
   /// - It says so until the queue is empty. [test: queue.knows_when_waiters_of_several_executors_have_met]
   [[nodiscard]] bool mixed() const noexcept { return (head_ & queue::mixed_bit) != 0; }
+
+  /// Whether a waiter stands in it or has stood in it since the last call.
+  /// - It says so once. [test: queue.knows_whether_it_has_been_used]
+  [[nodiscard]] bool take_used() noexcept {
+    const bool used = (head_ & queue::used_bit) != 0;
+    if (empty()) head_ &= ~queue::used_bit;
+    return used;
+  }
 
   /// Notes for as long as the queue exists that its owner is known. True if that was noted before.
   /// - A new one at the same address is not known. [test: queue.a_new_one_at_the_same_address_is_not_known]

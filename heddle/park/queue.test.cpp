@@ -158,6 +158,19 @@ TEST_F(queue, keeps_what_its_owner_noted) {
   EXPECT_FALSE(unnamed.named());
 }
 
+TEST_F(queue, knows_whether_it_has_been_used) {
+  park::queue q{true};
+  slot& s = make();
+  queue_guard guard{q};
+  EXPECT_FALSE(guard.take_used());
+  guard.push_back(s);
+  EXPECT_TRUE(guard.take_used());
+  EXPECT_TRUE(guard.take_used()) << "it is in use";
+  guard.remove(s);
+  EXPECT_TRUE(guard.take_used());
+  EXPECT_FALSE(guard.take_used());
+}
+
 TEST_F(queue, a_new_one_at_the_same_address_is_not_known) {
   alignas(park::queue) unsigned char room[sizeof(park::queue)];
   auto* q = new (room) park::queue{true};

@@ -5,6 +5,7 @@
 #include <heddle/park/internal/current.hpp>
 #include <heddle/sync/internal/mutex_rule.hpp>
 #include <heddle/sync/mutex.hpp>
+#include <heddle/sys/restartable.hpp>
 #include <heddle/watch/settings.hpp>
 
 #include <cstddef>
@@ -33,7 +34,12 @@ void mutex::lock(std::source_location site) noexcept {
 
 void mutex::lock_slow(std::source_location site, const void* caller) noexcept {
   agent& self = current_agent();
-  const std::uint32_t id = self.id();  // before the look at the holder, who may end and leave the same id to this agent
+  const std::uint32_t id = self.id();
+  if (rule::of(*this).try_take(id)) {
+    self.now_holds(this, held(false), caller);
+    return;
+  }
+  // The id before the look at the holder, who may end and leave the same id to this agent.
   if (holder() == id) fatal("a mutex was locked twice by one agent, a deadlock of length one", site);
   (void)rule::of(*this).take(id, resource(), deadline::never(), {}, site);
   self.now_holds(this, held(false), caller);
@@ -62,9 +68,8 @@ bool mutex::try_lock() noexcept {
 
 void mutex::unlock() noexcept {
   if (agent* const self = park::known_agent(); self != nullptr) [[likely]] {
-    std::uint32_t expected = self->id_if_any() << sync::value_shift;
-    if (word_.compare_exchange_strong(expected, 0, std::memory_order_release, std::memory_order_relaxed)) [[likely]] {
-      self->no_longer_holds(this);  // E1, I5
+    if (sys::clear_if_equal(word_, self->id_if_any() << sync::value_shift)) [[likely]] {  // E1, I5, I9
+      self->no_longer_holds(this);
       return;
     }
   }
@@ -74,6 +79,7 @@ void mutex::unlock() noexcept {
 void mutex::unlock_slow() noexcept {
   if (!held_by_me()) fatal("a mutex was unlocked by an agent that does not hold it");
   agent& self = current_agent();
+  if (rule::is_worth_a_look(self)) rule::of(*this).settle();
   rule::of(*this).give(self.id());
   self.no_longer_holds(this);
 }

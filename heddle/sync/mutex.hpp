@@ -55,7 +55,8 @@ class mutex_lock_until_awaiter;
 ///   [test: agent_fork.the_child_has_its_own_record_file_and_goes_on_locking,
 ///   agent_fork.what_another_thread_held_stays_held_in_the_child]
 ///
-/// Cost: one compare-and-swap to lock, one to unlock, and four stores to list it, without waiters.
+/// Cost, without waiters: one compare-and-swap to lock, a store in a sequence that the kernel restarts to unlock, and five
+/// stores to list it. Somebody has queued up lately: a compare-and-swap to unlock, too.
 /// Thread-safety: all members from any thread. Not async-signal-safe.
 class HEDDLE_THREAD_SAFETY(capability("mutex")) mutex {
  public:
@@ -69,7 +70,7 @@ class HEDDLE_THREAD_SAFETY(capability("mutex")) mutex {
   mutex(const mutex&) = delete;
   mutex& operator=(const mutex&) = delete;
   ~mutex() {
-    if (word_.load(std::memory_order_relaxed) != 0) destroyed_in_use();
+    if ((word_.load(std::memory_order_relaxed) & ~sync::careful_bit) != 0) destroyed_in_use();
   }
 
   /// Waits until it holds the lock.

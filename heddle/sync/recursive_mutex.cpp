@@ -7,6 +7,7 @@
 #include <heddle/park/internal/current.hpp>
 #include <heddle/sync/internal/mutex_rule.hpp>
 #include <heddle/sync/recursive_mutex.hpp>
+#include <heddle/sys/restartable.hpp>
 
 #include <cstddef>
 #include <utility>
@@ -81,9 +82,7 @@ std::expected<std::unique_lock<recursive_mutex>, wait_error> recursive_mutex::lo
 void recursive_mutex::unlock() noexcept {
   if (agent* const self = park::known_agent(); self != nullptr && again_.load(std::memory_order_relaxed) == 0)
       [[likely]] {
-    std::uint32_t mine = self->id_if_any() << sync::value_shift;
-    if (mutex_.word_.compare_exchange_strong(mine, 0, std::memory_order_release, std::memory_order_relaxed))
-        [[likely]] {
+    if (sys::clear_if_equal(mutex_.word_, self->id_if_any() << sync::value_shift)) [[likely]] {
       self->no_longer_holds(this);
       return;
     }
@@ -98,6 +97,7 @@ void recursive_mutex::unlock_slow() noexcept {
     return;
   }
   agent& self = current_agent();
+  if (mutex::rule::is_worth_a_look(self)) mutex::rule::of(mutex_).settle();
   mutex::rule::of(mutex_).give(self.id());
   self.no_longer_holds(this);
 }

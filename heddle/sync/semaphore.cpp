@@ -16,6 +16,7 @@ namespace {
 // [rule]
 struct semaphore::rule {
   static constexpr bool shared = true;
+  static constexpr bool restartable = false;
   static bool take(std::uint32_t value, std::uint32_t amount, std::uint32_t& after) noexcept {
     after = value - amount;
     return value >= amount;

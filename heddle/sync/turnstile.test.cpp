@@ -29,6 +29,7 @@ struct gate {
 
   struct rule {
     static constexpr bool shared = true;
+    static constexpr bool restartable = false;
     static bool take(std::uint32_t value, std::uint32_t amount, std::uint32_t& after) noexcept {
       after = value - amount;
       return value >= amount;
@@ -171,6 +172,88 @@ TEST(turnstile, one_that_gives_up_does_not_let_newcomers_pass_one_that_starves_a
   EXPECT_TRUE(first.ends());
   EXPECT_TRUE(second.ends());
   EXPECT_EQ(g.word.load(), 0U);
+}
+
+/// As a mutex, but it settles whenever somebody gives.
+struct door {
+  static constexpr std::uint32_t self = 5;  // whoever takes it
+  std::atomic<std::uint32_t> word{0};
+  park::queue queue;
+
+  struct rule {
+    static constexpr bool shared = false;
+    static constexpr bool restartable = true;
+    static bool take(std::uint32_t value, std::uint32_t amount, std::uint32_t& after) noexcept {
+      after = amount;
+      return value == 0;
+    }
+    static std::uint32_t give(std::uint32_t, std::uint32_t) noexcept { return 0; }
+    static sync::turnstile<rule> at(const void* object) noexcept {
+      auto& d = *const_cast<door*>(static_cast<const door*>(object));
+      return {d.word, d.queue};
+    }
+  };
+
+  [[nodiscard]] bool careful() const noexcept { return (word.load() & sync::careful_bit) != 0; }
+
+  bool take(deadline until) {
+    return rule::at(this)
+        .take(self, park::resource::of(resource_kind::semaphore, this, "door of the test"), until, {},
+              std::source_location::current())
+        .has_value();
+  }
+  void give() {
+    if (sys::clear_if_equal(word, self << sync::value_shift)) return;
+    rule::at(this).settle();
+    rule::at(this).give(self);
+  }
+};
+
+TEST(turnstile, a_word_is_careful_from_the_first_that_queues_up_until_nobody_has_for_a_while) {
+  door d;
+  ASSERT_TRUE(d.take({}));
+  EXPECT_FALSE(d.careful());
+  std::jthread other{[&] {
+    EXPECT_TRUE(d.take({}));
+    door::rule::at(&d).give(door::self);
+  }};
+  ASSERT_TRUE(test::waited_for(d, 1));
+  EXPECT_TRUE(d.careful());
+  EXPECT_FALSE(sys::clear_if_equal(d.word, door::self << sync::value_shift));
+  door::rule::at(&d).settle();
+  EXPECT_TRUE(d.careful()) << "somebody waits";
+  door::rule::at(&d).give(door::self);
+  other.join();
+  ASSERT_TRUE(d.take({}));
+  door::rule::at(&d).settle();
+  EXPECT_TRUE(d.careful()) << "somebody has waited";
+  door::rule::at(&d).settle();
+  EXPECT_FALSE(d.careful());
+  d.give();
+  EXPECT_EQ(d.word.load(), 0U);
+}
+
+TEST(turnstile, holders_that_give_by_a_plain_store_strand_nobody) {
+  door d;
+  std::uint64_t inside = 0;
+  std::atomic<std::uint64_t> taken{0};
+  const auto come_and_go = [&](bool patient) {
+    for (int i = 0; i < 3'000; ++i) {
+      if (!d.take(patient ? deadline::never() : deadline::after(std::chrono::microseconds{i % 40}))) continue;
+      EXPECT_EQ(++inside, 1U);
+      if (i % 16 == 0) EXPECT_TRUE(test::passed(deadline::after(10us)));  // longer than anybody spins, now and then
+      --inside;
+      ++taken;
+      d.give();
+    }
+  };
+  {
+    const std::jthread a{come_and_go, true};
+    const std::jthread b{come_and_go, true};
+    const std::jthread c{come_and_go, false};
+  }
+  EXPECT_GE(taken.load(), 6'000U);
+  EXPECT_EQ(d.word.load() & ~sync::careful_bit, 0U);
 }
 
 }  // namespace

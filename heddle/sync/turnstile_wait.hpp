@@ -8,7 +8,10 @@
 namespace heddle::sync {
 
 /// The word of a mutex or a semaphore is value << value_shift | flags; see internal/turnstile.hpp.
-inline constexpr unsigned value_shift = 5;
+inline constexpr unsigned value_shift = 6;
+
+/// In a free mutex's word, and in a held one's: others have queued up for it lately.
+inline constexpr std::uint32_t careful_bit = 32;
 
 /// A task's wait for a mutex or a semaphore: what their awaiters share. `Rule` is the primitive's own; the functions
 /// are defined with the algorithm in internal/turnstile.hpp and instantiated by the primitive's .cpp.

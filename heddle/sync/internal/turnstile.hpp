@@ -2,7 +2,7 @@
 
 // The turnstile: the slow path that mutex and semaphore share. Threads and tasks queue for a value in a 32-bit word.
 //
-// State. word = value << 5 | looked | in_flight_task | in_flight | starving | waiters.
+// State. word = value << 6 | careful | looked | in_flight_task | in_flight | starving | waiters.
 //   value            mutex: the holder's agent id, 0 when free. semaphore: the permits left.
 //   waiters          nodes stand in the queue (some may just be leaving).
 //   in_flight        a waiter has been woken, has left the queue and has not yet tried again.
@@ -10,6 +10,7 @@
 //   starving         a waiter has been passed over for 1 ms: newcomers queue up instead of barging in.
 //   looked           a giver has looked at the queue, has found nobody to wake, and has not yet given. Whoever changes
 //                    the queue clears it, and so does the store that gives: see I6.
+//   careful          only for a Rule that is restartable, as the mutex's: see I9.
 //   The value may be changed by anybody; the flags only under the queue's lock, but for looked, which giving clears.
 // Invariants.
 //   I1  Nothing is ever granted. A wake means: try again. So there is nothing to take back when the woken one is a task
@@ -36,16 +37,23 @@
 //   I8  starving ends when a waiter takes, or when none is left: none in the queue, none in flight. One that gives up
 //       does not end it, as it is not known who starves; else a stream of waiters with deadlines would keep the door
 //       open for newcomers. At worst the next waiter is preferred although it has not waited for long.
+//   I9  The holder of a restartable word without careful gives by a plain store of 0, after a look at the word, in a
+//       sequence that the kernel restarts (sys/restartable.hpp): flags that are set between the two are lost. So waiters
+//       is set only in a word that is careful, and whoever makes it so, under the queue's lock, restarts the others'
+//       sequences before it looks whether careful is still there, and before it lets go of the lock. The next holders keep it, and give by a compare-and-swap; one in 8191 times they
+//       look whether it is worth its price (settle), and take it away under the queue's lock when nobody waits.
 // Edges.
 //   E1  give: release on the word -> take: acquire.
 //   E2  enqueue sets waiters before it unlocks the queue -> give's store fails or sees it, and the giver locks the queue.
 // Progress and fairness. Barging, until the oldest waiter has been passed over for 1 ms; then newcomers wait, for at
 //   most 1 ms at a time, until it has had its turn. Threads and tasks are alike.
-// Cost. Uncontended: one compare-and-swap to take, one to give. With a waiter: the queue's lock, one clock reading, one
+// Cost. Uncontended: one compare-and-swap to take, one to give, which a mutex spares itself until somebody has queued up
+//   for it. The first to queue up pays some microseconds more. With a waiter: the queue's lock, one clock reading, one
 //   wake.
 // Rejected. Handing the value to a task that has not run (a reservation that others may take over after 1 ms): the same
 //   bound, but the grant has to be withdrawn when the task is destroyed, and found by whoever takes it over.
-// Source. Barging with a starvation mode: Go's sync.Mutex; a designated waker: nsync's MU_DESIG_WAKER.
+// Source. Plain stores against a rare system call of the others: the asymmetric fences of Dice, Huang and Yang,
+//   "Asymmetric Dekker Synchronization", 2001. Barging with a starvation mode: Go's sync.Mutex; a designated waker: nsync's MU_DESIG_WAKER.
 
 #include <heddle/base/deadline.hpp>
 #include <heddle/park/internal/slot.hpp>
@@ -54,6 +62,7 @@
 #include <heddle/sync/turnstile_wait.hpp>
 #include <heddle/sys/compiler.hpp>
 #include <heddle/sys/futex.hpp>
+#include <heddle/sys/restartable.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -88,6 +97,7 @@ enum class attempt : std::uint8_t {
 ///   static std::uint32_t give(std::uint32_t value, std::uint32_t amount);
 ///   static turnstile at(const void* object);   // finds word and queue from the wait record's address
 ///   static constexpr bool shared;              // whether several can have taken at once
+///   static constexpr bool restartable;         // whether whoever has taken may give by sys::clear_if_equal (I9)
 template <class Rule>
 class turnstile {
  public:
@@ -189,6 +199,10 @@ class turnstile {
             how == attempt::newcomer ? (seen & starving_bit) != 0 : how == attempt::recheck && guard.first() != &node;
         std::uint32_t next = 0;
         const bool takes = !barred && Rule::take(seen >> value_shift, node.amount, after);
+        if (!takes && needs_care(seen)) {
+          seen = make_careful();
+          continue;
+        }
         std::uint32_t flags = seen & flags_mask & ~looked_bit;  // I6
         if (how == attempt::woken) flags &= ~(in_flight_bit | in_flight_task_bit);
         if (takes) {
@@ -228,6 +242,7 @@ class turnstile {
     {
       park::queue_guard guard{queue_};
       std::uint32_t seen = word_.load(std::memory_order_relaxed);
+      while (needs_care(seen)) seen = make_careful();
       std::uint32_t next = 0;
       do {
         next = (seen | waiters_bit) & ~looked_bit;                     // I2, I6
@@ -270,6 +285,16 @@ class turnstile {
     tell(woken, others_wait);
   }
 
+  /// For the holder of a careful word, now and then: if nobody has queued up since the last time, it need not be so (I9).
+  void settle() const noexcept {
+    park::queue_guard guard{queue_};
+    if (guard.take_used()) return;
+    std::uint32_t seen = word_.load(std::memory_order_relaxed);
+    while ((seen & flags_mask) == careful_bit &&
+           !word_.compare_exchange_weak(seen, seen & ~careful_bit, std::memory_order_relaxed)) {
+    }
+  }
+
   /// Looks at the word for a bounded time while nobody is parked here; true: taken.
   bool spin(std::uint32_t amount) const noexcept {
     if (try_take(amount)) return true;
@@ -293,6 +318,16 @@ class turnstile {
     if (!guard.empty()) return;
     const bool someone_comes = (word_.load(std::memory_order_relaxed) & in_flight_bit) != 0;
     word_.fetch_and(~(waiters_bit | (someone_comes ? 0U : starving_bit)), std::memory_order_relaxed);  // I8
+  }
+
+  static bool needs_care(std::uint32_t seen) noexcept { return Rule::restartable && (seen & careful_bit) == 0; }
+
+  // I9, under the queue's lock: who sees careful there may rely on it. Returns the word as it is then; careful may be
+  // lost again.
+  std::uint32_t make_careful() const noexcept {
+    word_.fetch_or(careful_bit, std::memory_order_relaxed);
+    sys::restart_others();
+    return word_.load(std::memory_order_relaxed);
   }
 
   // Whether somebody waits and no thread is on the way that will look after them.
