@@ -161,6 +161,37 @@ TEST(channel, recv_many_takes_what_is_there) {
   EXPECT_EQ(c.recv_many(got, 1).error(), wait_error::closed);
 }
 
+TEST(channel, recv_many_fills_a_span_as_far_as_it_can) {
+  channel<int> c{4};
+  std::vector<int> got(3, -1);
+  EXPECT_EQ(c.recv_many(std::span{got}, deadline::after(1ms)).error(), wait_error::timeout);
+  EXPECT_EQ(c.recv_many(std::span<int>{}), 0U);
+  EXPECT_TRUE(c.send(1));
+  EXPECT_TRUE(c.send(2));
+  EXPECT_EQ(c.recv_many(std::span{got}), 2U);
+  EXPECT_EQ(got, (std::vector{1, 2, -1}));
+  for (int i = 3; i < 7; ++i) EXPECT_TRUE(c.send(i));
+  EXPECT_EQ(c.recv_many(std::span{got}), 3U);
+  EXPECT_EQ(got, (std::vector{3, 4, 5}));
+  EXPECT_EQ(c.recv(), 6);
+}
+
+TEST(channel, a_range_is_what_comes_until_it_is_closed) {
+  channel<std::unique_ptr<int>> c{2};
+  std::thread sender{[&] {
+    for (int i = 0; i < 20; ++i) EXPECT_TRUE(c.send(std::make_unique<int>(i)));
+    c.close();
+  }};
+  std::vector<int> got;
+  for (const std::unique_ptr<int>& item : c.items()) got.push_back(*item);
+  sender.join();
+  ASSERT_EQ(got.size(), 20U);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(got[static_cast<std::size_t>(i)], i);
+  for (const std::unique_ptr<int>& item : c.items()) ADD_FAILURE() << *item;
+  channel<int> open{1};
+  for (const int item : open.items(deadline::after(1ms))) ADD_FAILURE() << item;
+}
+
 TEST(channel, recv_many_leaves_other_receivers_alone) {
   channel<int> c{2};
   std::atomic<int> sum{0};
@@ -392,7 +423,7 @@ TEST(channel, each_move_of_a_send_may_throw) {
       EXPECT_EQ(got.load(), threw ? 2 : 1);
     }
   }
-  EXPECT_GE(thrown, 4) << "the moves into the ring and into the receiver must have been among them";
+  EXPECT_GE(thrown, 2) << "the moves into the ring and into the receiver must have been among them";
 }
 
 TEST(channel, each_move_of_a_receive_may_throw) {
@@ -434,8 +465,6 @@ TEST(channel, a_move_out_of_a_waiting_sender_that_throws_is_the_senders) {
   EXPECT_EQ(c.recv()->id, 3);
 }
 
-// --- stress ---
-
 // A worker that blocks on a channel whose other end runs on the same pool of one thread.
 TEST(channel, a_worker_may_wait_for_work_of_its_own_pool) {
   thread_pool pool{{.threads = 1}};
@@ -451,6 +480,31 @@ TEST(channel, a_worker_may_wait_for_work_of_its_own_pool) {
       })
       .get();
   EXPECT_EQ(sum.get(), 4950);
+}
+
+TEST_F(channel_misuse, destroying_what_is_reserved_is_fatal) {
+  EXPECT_DEATH(
+      {
+        reservation<int> place;
+        channel<int> c{1};
+        place = *c.reserve();
+      },
+      "a channel was destroyed while a place in it is reserved");
+}
+
+TEST_F(channel_misuse, a_reservation_is_used_once) {
+  EXPECT_DEATH(
+      {
+        channel<int> c{2};
+        reservation<int> place = *c.reserve();
+        place.send(1);
+        place.send(2);
+      },
+      "a reservation was used that has no place any more");
+}
+
+TEST_F(channel_misuse, a_rendezvous_has_no_places_to_reserve) {
+  EXPECT_DEATH((void)channel<int>{rendezvous}.reserve(), "a rendezvous has no places");
 }
 
 TEST_F(channel_misuse, no_capacity_is_fatal) { EXPECT_DEATH(channel<int>{0}, "capacity of at least 1"); }

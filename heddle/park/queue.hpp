@@ -30,6 +30,11 @@ class queue {
   /// Whether anybody stands in it. Only a hint unless its lock is held.
   [[nodiscard]] bool seems_empty() const noexcept { return (head_.load(std::memory_order_relaxed) & index_mask) == 0; }
 
+  /// Whether somebody holds its lock. If not, whoever held it before has done with the queue, and what was done under the
+  /// lock is seen.
+  /// - It says so while the lock is held. [test: queue.says_whether_its_lock_is_held]
+  [[nodiscard]] bool seems_locked() const noexcept { return (head_.load(std::memory_order_acquire) & locked_bit) != 0; }
+
  private:
   friend class queue_guard;
   static constexpr std::uint32_t index_mask = (1U << 24) - 1;

@@ -193,6 +193,18 @@ TEST_F(queue, a_new_one_at_the_same_address_is_not_known) {
   EXPECT_FALSE(queue_guard{*q}.note());
 }
 
+TEST_F(queue, says_whether_its_lock_is_held) {
+  park::queue q;
+  EXPECT_FALSE(q.seems_locked());
+  {
+    queue_guard guard{q};
+    EXPECT_TRUE(q.seems_locked());
+    guard.unlock();
+    EXPECT_FALSE(q.seems_locked());
+  }
+  EXPECT_FALSE(q.seems_locked());
+}
+
 TEST_F(queue, its_lock_excludes) {
   constexpr int rounds = 20'000;
   park::queue q;
