@@ -37,6 +37,7 @@ namespace park {
 
 constinit thread_local agent* running_agent [[gnu::tls_model("initial-exec")]] = nullptr;
 constinit std::atomic<const diagnosis_hooks*> diagnosis{nullptr};
+constinit std::atomic<std::uint32_t> orders_changed{0};
 constinit std::atomic<bool> look_is_due{false};
 constinit std::atomic<bool> items_are_watched{false};
 
@@ -229,6 +230,7 @@ std::uint32_t agent::take_slot() noexcept {
   id_ = taken.index;
   holds_ = &park::holds_at(id_);
   holds_->begin_tenure();
+  known_pair_ = 0;
   if (kind_ == kind::thread) {
     sys::at_thread_exit([](void* self) { static_cast<agent*>(self)->end(); }, this);
   }
@@ -241,10 +243,17 @@ void agent::move_to(executor* other) noexcept {
 }
 
 void agent::holds_another(const void* lock, park::held_as how, const void* taken_at) noexcept {
+  const std::uint64_t pair = holds_->pair_with(how, park::orders_changed.load(std::memory_order_acquire));
   holds_->add_another(lock, how, taken_at);
+  if (pair != 0 && pair == known_pair_) [[likely]]
+    return;
+  tell_of_another(how, pair);
+}
+
+void agent::tell_of_another(park::held_as how, std::uint64_t pair) noexcept {
   if (how.tried()) return;
   const park::diagnosis_hooks* hooks = park::diagnosis.load(std::memory_order_acquire);
-  if (hooks != nullptr) hooks->took_another(*this);
+  if (hooks != nullptr && hooks->took_another(*this)) known_pair_ = pair;
 }
 
 void agent::end() noexcept {

@@ -34,7 +34,7 @@ class agent {
   /// @param name static text, or null; shown by the inspector.
   /// @param runs_on the executor that resumes it; for a thread the one whose items it runs, or null.
   constexpr agent(kind what, const char* name, executor* runs_on) noexcept
-      : name_{name}, executor_{runs_on}, kind_{what} {}
+      : kind_{what}, name_{name}, executor_{runs_on} {}
   agent(const agent&) = delete;
   agent& operator=(const agent&) = delete;
   ~agent() = default;
@@ -84,13 +84,15 @@ class agent {
  private:
   std::uint32_t take_slot() noexcept;
   void holds_another(const void* lock, park::held_as how, const void* taken_at) noexcept;
+  [[gnu::noinline]] void tell_of_another(park::held_as how, std::uint64_t pair) noexcept;
 
   std::uint32_t id_{0};
+  kind kind_;
+  std::uint64_t known_pair_{0};      // the last two locks, one taken under the other, of which watch knows; 0: none
   park::hold_list* holds_{nullptr};  // beside its slot
   const char* name_;
   executor* executor_;
   const void* awaited_by_{nullptr};
-  kind kind_;
 };
 
 /// The agent on whose behalf the calling thread runs: the running task, else the thread itself.

@@ -4,17 +4,6 @@
 
 namespace heddle::park {
 
-void hold_list::add_another(const void* lock, held_as how, const void* taken_at) noexcept {
-  const std::uint64_t now = state_.load(std::memory_order_relaxed);
-  const std::uint32_t n = listed(now);
-  if (n == capacity) {
-    state_.store(now + next_version + one_unlisted, std::memory_order_release);
-    return;
-  }
-  write(n, lock, how, taken_at, now);
-  state_.store(now + next_version + 1, std::memory_order_release);  // E1
-}
-
 bool hold_list::remove_slow(const void* lock) noexcept {
   const std::uint64_t now = state_.load(std::memory_order_relaxed);
   const std::uint32_t n = listed(now);

@@ -100,7 +100,26 @@ class alignas(64) hold_list {
   }
 
   /// Adds a lock to others; by the agent only.
-  void add_another(const void* lock, held_as how, const void* taken_at) noexcept;
+  void add_another(const void* lock, held_as how, const void* taken_at) noexcept {
+    const std::uint64_t now = state_.load(std::memory_order_relaxed);
+    const std::uint32_t n = listed(now);
+    if (n == capacity) [[unlikely]] {
+      state_.store(now + next_version + one_unlisted, std::memory_order_release);
+      return;
+    }
+    write(n, lock, how, taken_at, now);
+    state_.store(now + next_version + 1, std::memory_order_release);  // E1
+  }
+
+  /// If one lock is held: a hash of what it is and what the next one will be, and of `salt`. Else 0. By the agent only.
+  /// - Other locks, in another order or with another salt, make another one.
+  ///   [test: holds.a_pair_is_told_from_others]
+  [[nodiscard]] std::uint64_t pair_with(held_as next, std::uint32_t salt) const noexcept {
+    if (static_cast<std::uint32_t>(state_.load(std::memory_order_relaxed)) != 1) return 0;
+    constexpr std::uint64_t odd_number = 0x9e3779b97f4a7c15ULL;
+    const std::uint64_t first = (entries_[0].how.load(std::memory_order_relaxed) + salt) * odd_number;
+    return ((first ^ first >> 29U) + next.bits()) * odd_number;
+  }
 
   /// Whether this lock is the one that was listed last; by the agent only.
   [[nodiscard]] bool ends_with(const void* lock) const noexcept {

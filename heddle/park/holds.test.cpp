@@ -83,6 +83,26 @@ TEST(holds, more_than_are_listed_are_counted) {
   EXPECT_EQ(list->count(), 0U);
 }
 
+TEST(holds, a_pair_is_told_from_others) {
+  const auto list = std::make_unique<hold_list>();
+  const char locks[2] = {};
+  const held_as one{resource_kind::mutex, origin{"one"}, true, hold_mode::exclusive, false};
+  const held_as other{resource_kind::mutex, origin{"other"}, true, hold_mode::exclusive, false};
+  const held_as read{resource_kind::mutex, origin{"other"}, true, hold_mode::shared, false};
+  EXPECT_EQ(list->pair_with(other, 0), 0U) << "nothing is held";
+  list->add(&locks[0], one, nullptr);
+  const std::uint64_t pair = list->pair_with(other, 0);
+  EXPECT_NE(pair, 0U);
+  EXPECT_EQ(list->pair_with(other, 0), pair);
+  EXPECT_NE(list->pair_with(read, 0), pair);
+  EXPECT_NE(list->pair_with(one, 0), pair);
+  EXPECT_NE(list->pair_with(other, 1), pair);
+  list->add(&locks[1], other, nullptr);
+  EXPECT_EQ(list->pair_with(other, 0), 0U) << "two are held";
+  list->remove(&locks[0]);
+  EXPECT_NE(list->pair_with(one, 0), pair) << "the other way round";
+}
+
 TEST(holds, taking_the_same_again_is_told_apart) {
   const auto list = std::make_unique<hold_list>();
   const char lock{};

@@ -18,8 +18,11 @@
 //   I4  Nobody is called under `lock`: it is let go before the text of a report is made. Nothing is allocated under it,
 //       so that an allocator may use the locks that are studied here.
 //   I5  Locks that are taken while a report is delivered are not studied: a handler cannot make reports of its own.
+//   I6  An agent remembers the last pair of two classes that was known by them, and asks no more about it until a class is
+//       told apart. A pair for which the addresses count is never remembered.
 // Edges. None is needed for the tables: a word is all there is to know. A class's id is written before its address (release),
-//   and read after it (acquire).
+//   and read after it (acquire). E1 park::orders_changed: release by who tells a class apart -> acquire by the agent, before
+//   it looks its chain up: what it then remembers was looked up with that class told apart.
 // Progress. A miss takes `lock`, so a program that makes new chains all the time would do so all the time. The tables
 //   bound that: once they are full, a miss costs a look; single locks are forgotten every ten seconds at most.
 // Cost. known chain: see lock_order.bench.cpp.
@@ -411,20 +414,19 @@ report report_of(const finding& found) {
 
 void switch_order_study(bool on) noexcept { switched_on.store(on, std::memory_order_relaxed); }
 
-void study_order(agent& self) noexcept {
-  if (!switched_on.load(std::memory_order_relaxed)) return;
+bool study_order(agent& self) noexcept {
+  if (!switched_on.load(std::memory_order_relaxed)) return false;
   const hold_list& held = self.holds();
   const std::uint32_t n = held.listed();
-  if (n != held.count()) return;  // the newest is not listed
+  if (n != held.count()) return false;  // the newest is not listed
   const chain_hash hash = hash_of(held, n);
   const known_chains& table = hash.of_locks ? known_of_locks : known;
   switch (table.find(hash.value, tag_of(identity_of(self)))) {
-    case known_chains::answer::known: return;
-    case known_chains::answer::unknown: return study(self, n);
-    case known_chains::answer::no_room:
-      if (!hash.of_locks) return say_full();
-      return no_room();
+    case known_chains::answer::known: return !hash.of_locks;  // I6
+    case known_chains::answer::unknown: study(self, n); break;
+    case known_chains::answer::no_room: hash.of_locks ? no_room() : say_full(); break;
   }
+  return false;
 }
 
 lock_order_state lock_order() noexcept { return study_room::the().state(); }

@@ -232,6 +232,26 @@ TEST(lock_order, two_gates_of_one_class_do_not) {
   EXPECT_EQ(reports.count(), 1U);
 }
 
+TEST(lock_order, who_knows_a_pair_by_its_classes_asks_again_once_a_gate_is_told_apart) {
+  const order_reports reports;
+  mutex a{"asks again a"};
+  mutex b{"asks again b"};
+  mutex gates[] = {mutex{"asks again gate"}, mutex{"asks again gate"}};
+  for (int i = 0; i < 3; ++i) both(gates[0], a);
+  for (const bool reverse : {false, true}) {
+    alone([&] {
+      const std::lock_guard outer{gates[0]};
+      reverse ? both(b, a) : both(a, b);
+    });
+  }
+  const std::size_t told_apart = watch::lock_order().chains_of_locks;
+  EXPECT_EQ(reports.count(), 0U) << reports.texts();
+  both(gates[0], a);
+  EXPECT_EQ(watch::lock_order().chains_of_locks, told_apart + 1);
+  both(gates[1], a);
+  EXPECT_EQ(watch::lock_order().chains_of_locks, told_apart + 2) << "an address that nobody has seen in this pair";
+}
+
 TEST(lock_order, what_is_tried_has_no_order) {
   const order_reports reports;
   mutex a{"tried a"};

@@ -3,6 +3,7 @@
 #include <heddle/park/resource.hpp>
 
 #include <atomic>
+#include <cstdint>
 
 namespace heddle {
 class agent;
@@ -15,14 +16,18 @@ struct diagnosis_hooks {
   /// A wait has begun, and nobody looks at waits yet: somebody should in a little while. Called by the waiter before it
   /// sleeps; must not wait.
   void (*wait_began)() noexcept;
-  /// The agent has taken a lock, not by trying, while it holds others; must not wait.
-  void (*took_another)(agent& self) noexcept;
+  /// The agent has taken a lock, not by trying, while it holds others; must not wait. True: when it takes such a lock
+  /// under such a one again, nobody needs to know, until `orders_changed`.
+  bool (*took_another)(agent& self) noexcept;
   /// An executor has begun to run an item, and nobody looks at items yet: somebody should now and then. Must not wait.
   void (*item_began)() noexcept;
 };
 
 /// Null while nothing is diagnosed.
 extern constinit std::atomic<const diagnosis_hooks*> diagnosis;
+
+/// Grows when what took_another said before counts no more: released by who knows that, acquired by who asks.
+extern constinit std::atomic<std::uint32_t> orders_changed;
 
 /// Whether somebody is going to look at all waits that have begun. Set by wait_began, cleared by the one who looks,
 /// before it looks (both seq_cst, as are a wait's `pinnable` and this load: one of the two sees the other).

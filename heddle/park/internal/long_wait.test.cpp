@@ -43,7 +43,8 @@ class diagnosed {
   diagnosed& operator=(const diagnosed&) = delete;
 
  private:
-  static constexpr park::diagnosis_hooks hooks{[]() noexcept {}, [](agent&) noexcept {}, []() noexcept {}};
+  static constexpr park::diagnosis_hooks hooks{[]() noexcept {}, [](agent&) noexcept { return false; },
+                                               []() noexcept {}};
   const park::diagnosis_hooks* before_;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <heddle/park/holds.hpp>
+#include <heddle/park/internal/diagnosis.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -48,6 +49,7 @@ class lock_classes {
   void tell_apart(std::uint32_t id) noexcept {
     flags_[id].store(1, std::memory_order_relaxed);
     any_special_.store(true, std::memory_order_relaxed);
+    park::orders_changed.fetch_add(1, std::memory_order_release);  // E1 of lock_order.cpp
   }
 
   /// For reports: "ledger", "pay.cpp:12". By any thread that knows the id from a writer.
