@@ -31,6 +31,23 @@ inline void print_ms(double ms) {
               ms);
 }
 
+/// Runs `batch()`, which does `size` operations, until `given.seconds` are over, and prints how many are done in a second.
+template <class Batch>
+void print_rate(const options& given, std::uint64_t size, Batch batch) {
+  batch();
+  std::uint64_t operations = 0;
+  double elapsed = 0;
+  const auto start = clock::now();
+  do {
+    batch();
+    operations += size;
+    elapsed = seconds_since(start);
+  } while (elapsed < given.seconds);
+  std::printf(R"({"value": %.4f, "unit": "M ops/s", "better": "higher", "ns_per_op": %.3f})"
+              "\n",
+              static_cast<double>(operations) / elapsed / 1e6, elapsed * 1e9 / static_cast<double>(operations));
+}
+
 /// Ends the program when a result is not what it must be.
 inline void expect(bool right, const char* what) {
   if (right) return;

@@ -23,6 +23,9 @@ struct census {
   [[nodiscard]] std::uint64_t blocked() const noexcept { return word >> 32 & most; }
   [[nodiscard]] std::uint64_t alive() const noexcept { return word >> 48; }
 
+  /// Not zero if anybody sleeps, searches or is blocked: whoever makes work visible must look more closely.
+  [[nodiscard]] std::uint64_t idle() const noexcept { return word & (one_alive - 1); }
+
   /// Those that occupy a CPU, or want to.
   [[nodiscard]] std::uint64_t active() const noexcept { return alive() - blocked() - asleep(); }
 

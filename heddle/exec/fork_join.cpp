@@ -1,39 +1,24 @@
-// State. A lane's jobs are those numbered top_ … bottom_ - 1, each at its number modulo `room`. The owner, a worker,
-//   adds at the bottom and takes back there; thieves take at the top. Numbers only grow, but for the moment in which
-//   the owner takes back. A job's state_: open -> (awaited ->) ended, once it has been taken; one that is taken back is
-//   simply called.
+// State. A worker's lane is a deque of the jobs that it has forked and nobody has taken (steal_deque.hpp). A job's state_:
+//   open -> (awaited ->) ended, once it has been taken; one that is taken back is simply called.
 // Invariants.
 //   I1  Forks nest: whoever forks on a lane joins before it returns, so the youngest job in the lane is that of the
 //       innermost open fork. Therefore taking back needs no name, and if the youngest has been taken, all have.
-//   I2  Each job is taken once. The last one in the lane is decided by the compare-and-swap on top_, which the owner
-//       makes as well; any other is the owner's, because a thief that has not seen the owner's bottom_ reads top_
-//       before the owner does (E2).
-//   I3  A place is written only while top_ is past its last use, which the owner has seen (E4). A thief reads the place
-//       first and moves top_ afterwards: if that succeeds, what it read was there.
-//   I4  A worker that begins a job taken elsewhere has an empty lane, by I1: it is at its loop, or the job that it waits
+//   I2  A worker that begins a job taken elsewhere has an empty lane, by I1: it is at its loop, or the job that it waits
 //       for has been taken. So all that is in its lane until the job has ended belongs to that job.
-//   I5  The taker's exchange to `ended` is its last access to the job, unless the waiter sleeps, which then cannot go on
+//   I3  The taker's exchange to `ended` is its last access to the job, unless the waiter sleeps, which then cannot go on
 //       before it is woken.
 // Edges.
-//   E1  bottom_ store -> bottom_ load of a thief: the place, and what the job refers to.
-//   E2  Uneven. The owner stores bottom_, passes a light barrier, loads top_; a thief loads top_, passes a heavy barrier,
-//       loads bottom_. If the heavy one comes before the owner's store, the owner's load comes after the thief's and
-//       sees at least as much; else the thief sees the store and leaves the job alone. docs/models/deque.pml.
-//   E3  Uneven, with the census: see I1 in thread_pool.cpp. Whoever ceases to search or to be active passes a heavy
-//       barrier between its change of the census and its look at the lanes.
-//   E4  top_ compare-and-swap -> top_ load of the owner in find_room(): the thief has read the place.
-//   E5  state_ exchange -> state_ load: what the job has done, and its result.
+//   E1  state_ exchange -> state_ load: what the job has done, and its result.
 // Progress and fairness. Thieves take the oldest, which is the largest part of what is left. A worker whose job has been
 //   taken works on what that job forks (and on nothing else: anything else might wait for what lies below it on the same
 //   stack); if there is nothing, it looks on for a moment and then sleeps, and the pool gets another thread in its
 //   place. A lane is bounded: with 1,024 open forks on one stack, what is forked deeper is not offered but called.
 // Cost. A fork that nobody takes: some stores, no atomic read-modify-write, no fence, no allocation. One that is taken:
-//   a system call (the heavy barrier) and a compare-and-swap.
-// Rejected. A full fence in take_back() (exec/fork_join_fib27 takes 30 times as long). Jobs that only their owner sees until a thief asks:
-//   cheaper still, but while the owner is in a long piece of work nobody answers. Continuation stealing: needs
-//   coroutines or another stack for each call.
-// Source. D. Chase and Y. Lev, "Dynamic Circular Work-Stealing Deque", SPAA 2005; D. Wagner and B. Calder, "Leapfrogging: A
-//   Portable Technique for Implementing Efficient Futures", PPoPP 1993; membarrier(2).
+//   a system call (the heavy barrier) and two atomic read-modify-writes.
+// Rejected. A full fence in take_back() (exec/fork_join_fib27 takes 30 times as long). Jobs that only their owner sees
+//   until a thief asks: while the owner is in a long piece of work nobody answers. Continuation stealing: needs coroutines
+//   or another stack for each call.
+// Source. D. Wagner and B. Calder, "Leapfrogging: A Portable Technique for Implementing Efficient Futures", PPoPP 1993.
 
 #include <heddle/exec/fork_join.hpp>
 #include <heddle/park/agent.hpp>
@@ -61,36 +46,9 @@ void fork_job::begins_elsewhere() noexcept {
 }
 
 void fork_job::ends_elsewhere() noexcept {
-  if (state_.exchange(ended, std::memory_order_acq_rel) != awaited) return;  // I5, E5
+  if (state_.exchange(ended, std::memory_order_acq_rel) != awaited) return;  // I3, E1
   if (!park::claim(*waiter_)) fatal("somebody else woke who waits for the half of a fork_join");
   park::publish(*waiter_, park::phase::granted);
-}
-
-bool fork_lane::find_room(std::uint64_t bottom) noexcept {
-  if (known_top_ == 0) {
-    home_.used.store(true);  // I1 in thread_pool.cpp
-  }
-  known_top_ = top_.load(std::memory_order_acquire);  // E4
-  return bottom - known_top_ < room;
-}
-
-bool fork_lane::take_back_last(std::uint64_t bottom) noexcept {
-  std::uint64_t top = top_.load(std::memory_order_relaxed);
-  const bool mine = top == bottom && top_.compare_exchange_strong(top, top + 1);  // I2
-  bottom_.store(bottom + 1, std::memory_order_relaxed);
-  return mine;
-}
-
-fork_job* fork_lane::steal(const fork_job* whole) noexcept {
-  std::uint64_t top = top_.load(std::memory_order_acquire);
-  for (;;) {
-    if (top >= bottom_.load(std::memory_order_relaxed)) return nullptr;
-    sys::heavy_barrier();                                                // E2
-    if (top >= bottom_.load(std::memory_order_acquire)) return nullptr;  // E1
-    fork_job* const job = places_[top % room].load(std::memory_order_relaxed);
-    if (whole != nullptr && whole->state_.load(std::memory_order_acquire) == fork_job::ended) return nullptr;  // I4
-    if (top_.compare_exchange_strong(top, top + 1)) return job;  // I2, I3, E4
-  }
 }
 
 void fork_lane::await_end(fork_job& job, fork_lane* own) noexcept {
@@ -98,9 +56,11 @@ void fork_lane::await_end(fork_job& job, fork_lane* own) noexcept {
   const bool may_look = sys::allowed_cpus() > 1;
   std::int64_t patient_until = 0;
   for (unsigned looks = 0; may_look; ++looks) {
-    if (job.state_.load(std::memory_order_acquire) == fork_job::ended) return;  // E5
+    const auto has_ended = [&job] { return job.state_.load(std::memory_order_acquire) == fork_job::ended; };
+    if (has_ended()) return;  // E1
     fork_lane* const taker = may_help ? job.taken_by_.load(std::memory_order_acquire) : nullptr;
-    if (fork_job* const part = taker != nullptr ? taker->steal(&job) : nullptr; part != nullptr) {
+    fork_job* const part = taker != nullptr ? taker->jobs_.steal([&] { return !has_ended(); }) : nullptr;  // I2
+    if (part != nullptr) {
       own->stolen_.store(own->stolen_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
       const agent_scope scope{thread_agent()};
       part->run(part);
@@ -120,7 +80,7 @@ void fork_lane::await_end(fork_job& job, fork_lane* own) noexcept {
   park::thread_wait wait{what, deadline::never(), std::source_location::current()};
   job.waiter_ = &wait.node();
   std::uint32_t expected = fork_job::open;
-  if (!job.state_.compare_exchange_strong(expected, fork_job::awaited)) return;  // I5, E5
+  if (!job.state_.compare_exchange_strong(expected, fork_job::awaited)) return;  // I3, E1
   (void)wait.park(deadline::never(), {});
 }
 

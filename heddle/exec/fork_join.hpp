@@ -2,15 +2,14 @@
 
 #include <heddle/base/fatal.hpp>
 #include <heddle/exec/census.hpp>
+#include <heddle/exec/steal_deque.hpp>
 #include <heddle/park/executor.hpp>
 #include <heddle/sys/barrier.hpp>
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -55,7 +54,7 @@ class fork_job : public work_item {
   park::slot* waiter_;                         // written before state_ becomes `awaited`
 };
 
-/// A worker's forked jobs: the owner adds and takes back at the bottom, thieves take at the top.
+/// A worker's forked jobs; forks nest, so the one taken back is always the one forked last.
 class fork_lane {
  public:
   static constexpr std::size_t room = 1024;
@@ -71,73 +70,49 @@ class fork_lane {
   [[nodiscard]] inline bool fork(fork_job& job) noexcept;
 
   /// For the owner: takes back the job that was forked last and is not joined. False: another has taken it.
-  [[nodiscard]] bool take_back() noexcept {
-    const std::uint64_t bottom = bottom_.load(std::memory_order_relaxed) - 1;
-    bottom_.store(bottom, std::memory_order_relaxed);
-    sys::light_barrier();  // E2
-    if (top_.load(std::memory_order_relaxed) < bottom) [[likely]] {
-      return true;
-    }
-    return take_back_last(bottom);
-  }
+  [[nodiscard]] bool take_back() noexcept { return jobs_.take_back(); }
 
   /// Waits until `job`, which another has taken, has ended; works on what belongs to it meanwhile. Any thread; `own` is
   /// the calling worker's lane, or null.
   static void await_end(fork_job& job, fork_lane* own) noexcept;
 
-  /// For thieves: the oldest job; null: there is none. If `whole` is given, which this lane's owner has taken, only while
-  /// that has not ended, so that the job belongs to it.
-  [[nodiscard]] fork_job* steal(const fork_job* whole = nullptr) noexcept;
+  /// For thieves: the oldest job; null: there is none.
+  [[nodiscard]] fork_job* steal() noexcept { return jobs_.steal(); }
 
-  /// Whether there is something to steal. Already old, but see I1 in thread_pool.cpp.
+  /// How many could be stolen. Already old, but see I1 in thread_pool.cpp.
+  [[nodiscard]] std::size_t size() const noexcept { return jobs_.size(); }
   [[nodiscard]] std::uint64_t stolen() const noexcept { return stolen_.load(std::memory_order_relaxed); }
-  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
-  [[nodiscard]] std::size_t size() const noexcept {
-    const std::uint64_t top = top_.load(std::memory_order_acquire);
-    const std::uint64_t bottom = bottom_.load(std::memory_order_acquire);
-    return bottom > top ? bottom - top : 0;
-  }
 
  private:
-  friend class fork_job;
-  static constexpr std::uint64_t first = room;  // numbers begin here, so that the first fork looks for room
-
-  bool find_room(std::uint64_t bottom) noexcept;
-  [[nodiscard]] bool take_back_last(std::uint64_t bottom) noexcept;
-
-  alignas(64) const thread_pool* const pool_;
+  const thread_pool* const pool_;
   fork_home& home_;
-  std::atomic<std::uint64_t> bottom_{first};  // written by the owner
-  std::uint64_t known_top_ = 0;               // the owner's own: top_ has been as large
-  std::atomic<std::uint64_t> stolen_{0};      // written by the owner: what it took elsewhere while it waited
-  alignas(64) std::atomic<std::uint64_t> top_{first};
-  alignas(64) std::array<std::atomic<fork_job*>, room> places_{};
+  std::atomic<std::uint64_t> stolen_{0};  // written by the owner: what it took elsewhere while it waited
+  steal_deque<fork_job, room> jobs_;
 };
 
 /// What the lanes of a pool share.
 struct fork_home {
-  fork_home(unsigned most_active, void (*waker)(fork_home&) noexcept) noexcept : threads{most_active}, wake{waker} {}
+  using published = std::atomic<std::uint64_t>;
+  fork_home(unsigned most_active, void (*waker)(fork_home&, published&) noexcept) noexcept
+      : threads{most_active}, wake{waker} {}
 
   alignas(64) std::atomic<std::uint64_t> counts{0};  ///< a census
   const unsigned threads;
-  void (*const wake)(fork_home&) noexcept;  ///< wakes a worker if one is needed
-  std::atomic<bool> used{false};            ///< whether anything has ever been forked
+
+  /// Wakes a worker if one is needed, after `published` has been stored.
+  void (*const wake)(fork_home&, published&) noexcept;
 };
 
 /// The lane of the calling thread, null if it is no worker. Only for functions that are never inlined into a coroutine.
 extern constinit thread_local fork_lane* own_lane [[gnu::tls_model("initial-exec")]];
 
 inline bool fork_lane::fork(fork_job& job) noexcept {
-  const std::uint64_t bottom = bottom_.load(std::memory_order_relaxed);
-  if (bottom - known_top_ >= room && !find_room(bottom)) [[unlikely]] {
+  if (!jobs_.push(job)) [[unlikely]] {
     return false;
   }
-  places_[bottom % room].store(&job, std::memory_order_relaxed);
-  bottom_.store(bottom + 1, std::memory_order_release);  // E1
-  sys::light_barrier();                                  // E3
-  const census seen{home_.counts.load(std::memory_order_relaxed)};
-  if (seen.wants_more(home_.threads)) [[unlikely]] {
-    home_.wake(home_);
+  sys::light_barrier();  // I1 in thread_pool.cpp
+  if (census{home_.counts.load(std::memory_order_relaxed)}.idle() != 0) [[unlikely]] {
+    home_.wake(home_, jobs_.published());
   }
   return true;
 }

@@ -11,6 +11,7 @@ const char* text_of(job_refused::reason why) noexcept {
   switch (why) {
     case job_refused::reason::full: return "the pool's queue is full, and the job was rejected";
     case job_refused::reason::discarded: return "the job was discarded to make room for a newer one";
+    case job_refused::reason::closed: return "the pool had been closed";
     case job_refused::reason::abandoned: break;
   }
   return "the pool was told to begin no more jobs";
@@ -34,7 +35,7 @@ bool run_wait::enqueue() noexcept {
     park::queue_guard guard{waiting_};
     guard.push_back(node());
   }
-  pool_.post_job(item_);  // it may end before this returns: the commit finds out
+  pool_.post_job(item_, true);  // it may end before this returns: the commit finds out
   return true;
 }
 

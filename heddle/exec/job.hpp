@@ -1,5 +1,6 @@
 #pragma once
 
+#include <heddle/exec/job_memory.hpp>
 #include <heddle/park/executor.hpp>
 #include <heddle/park/queue.hpp>
 #include <heddle/park/wait.hpp>
@@ -22,6 +23,9 @@ namespace heddle {
 
 class thread_pool;
 
+/// How soon a job is to run, compared with others of its pool. Jobs age: see thread_pool.
+enum class priority : std::uint8_t { high, normal, low };
+
 /// What the future of a job throws that a thread_pool did not run.
 class job_refused final : public std::runtime_error {
  public:
@@ -29,6 +33,7 @@ class job_refused final : public std::runtime_error {
     full,       ///< the queue was full, and the pool rejects then
     discarded,  ///< it was the oldest in a full queue
     abandoned,  ///< thread_pool::abandon() was called before its turn came
+    closed,     ///< thread_pool::close() had been called
   };
   explicit job_refused(reason why);
   [[nodiscard]] reason why() const noexcept { return why_; }
@@ -57,7 +62,9 @@ class queued_job : public work_item {
   virtual void let_go() noexcept {}
 
   thread_pool* home = nullptr;  ///< set when it is queued
-  std::int64_t queued_ns = 0;   ///< likewise
+  std::int64_t queued_ns = 0;   ///< likewise; 0: its wait is not measured
+  std::uint64_t due = 0;        ///< for the list in which it stands
+  priority rank = priority::normal;
 
  protected:
   queued_job() noexcept = default;
@@ -75,7 +82,7 @@ void report_uncaught(std::exception_ptr error) noexcept;
 
 /// A submitted function with its arguments, and the state of its future.
 template <class Fn, class... Args>
-class job final : public futures::state<std::invoke_result_t<Fn, Args...>>, public queued_job {
+class job final : public futures::state<std::invoke_result_t<Fn, Args...>>, public queued_job, public in_job_memory {
   using result = std::invoke_result_t<Fn, Args...>;
   using state = futures::state<result>;
 
@@ -132,7 +139,7 @@ class job final : public futures::state<std::invoke_result_t<Fn, Args...>>, publ
 
 /// A function whose end nobody waits for.
 template <class Fn>
-class posted_function final : public queued_job {
+class posted_function final : public queued_job, public in_job_memory {
  public:
   template <class F>
     requires(!std::same_as<std::remove_cvref_t<F>, posted_function>)

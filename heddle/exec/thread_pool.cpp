@@ -1,33 +1,41 @@
-// State. Work lies in a worker's ring (internal/ring.hpp: what the worker itself posts), in a worker's lane (fork_join.cpp:
-//   what it forks), in posted_ (what others post, and what overflows a ring) or in jobs_ (submitted jobs, if bounded).
-//   The census counts who does what (census.hpp). One lock, that of the line of sleepers, guards the two lists and the
-//   decisions about waking.
+// State. Work lies with a worker: in its ring (internal/ring.hpp: what it posts), its batch (steal_deque.hpp: what it has
+//   taken to run next) or its lane (fork_join.cpp: what it forks); in an inlet (internal/inlets.hpp: what a thread that is
+//   no worker posts); in posted_ (what has no room in a ring) or in jobs_ (internal/ageing_list.hpp: submitted jobs, if
+//   the queue is bounded or they have a priority). The census counts who does what (census.hpp). One lock, that of the
+//   line of sleepers, guards the two lists and the decisions about waking. worker.cpp is the life of a worker.
 // Invariants.
-//   I1  No lost wake. Whoever makes work visible (a sequentially consistent store) loads the census afterwards. Whoever
-//       ceases to be active or searching changes the census (likewise) and looks at all work afterwards. So, in the one
-//       order of these accesses, either the first sees the change and wakes somebody, or the second sees the work. For
-//       forks the order comes from barriers instead: a light one between a fork and the load, a heavy one between the
-//       change and the look (E3 in fork_join.cpp), once anything has been forked.
+//   I1  No lost wake. Whoever makes work visible looks at the census afterwards. Whoever ceases to be active or searching
+//       changes the census and looks at all work afterwards. Either the first sees the change and wakes somebody, or the
+//       second sees the work. Where anybody is idle (asleep, searching, blocked) already, that is the one order of
+//       sequentially consistent accesses: announce() then makes its store of the work one of them by a read-modify-write,
+//       and reads the census again. While nobody is idle announcing costs no more than a light barrier; therefore the
+//       first who becomes idle passes a heavy one between its change and its look. docs/models/idle.pml.
 //   I2  A wake is needed only if nobody searches, since a searcher looks once more after it ceases to (I1); and only if
 //       fewer than `threads` are active, since an active worker looks at everything before it sleeps. The exception is
 //       a worker that stands aside because too many are active: it leaves at least `threads` behind, which do look.
 //   I3  asleep in the census equals the length of the line, under the lock. A woken worker counts as searching from the
 //       moment it is chosen, so one piece of work wakes one worker; whoever then finds work as the last searcher, and
 //       sees that there is more, wakes the next.
-//   I4  An item taken from one place is put into another, or run, before the taker ceases to be active. Lists are
-//       shortened after the rings have got their items, and looked at before the rings.
-//   I5  What makes the pool's end possible is the last access to it: an outside poster's item can be taken only after
-//       it has let go of the lock; a thread leaves under the lock, and so does the one who has started it.
+//   I4  An item taken from one place is run, or put into the worker's batch and announced, before the taker ceases to be
+//       active.
+//   I5  What makes the pool's end possible is the last access to it: the lock is let go of after everything else; a
+//       thread leaves under the lock, and so does the one who has started it; and who posts by an inlet, where the item
+//       may have run before post() returns, is waited for by the end.
 //   I6  If submitters wait, jobs_ is full: whoever takes a job lets the first of them in under the same lock.
 // Lock order. lock_, then room_ or drained_.
-// Progress and fairness. A worker looks at the shared lists after every 61 items of its own, so neither starves; the two
-//   lists take turns. A worker that blocks (blocking_region) ceases to be active, and I1 brings in another, a new thread
-//   if nobody sleeps. When it comes back, whoever first finishes an item with too many active stands aside.
-// Cost. post by a worker: two atomic stores and a load. By others: one lock. A wake: one system call, and none while a
-//   worker searches or all are busy.
+// Progress and fairness. A worker looks at the lists and inlets after every 61 items of its own, so neither starves; the
+//   two lists take turns, and of eight turns at least one is not for urgent jobs. A worker that blocks (blocking_region)
+//   ceases to be active, and I1 brings in another, a new thread if nobody sleeps. When it comes back, whoever first
+//   finishes an item with too many active stands aside.
+// Cost. post by anybody: some loads and stores while nobody is idle, else an atomic read-modify-write and a second look.
+//   A wake: one system call, and none while a worker searches or all are busy. To run an item: the same, and a
+//   compare-and-swap for every 16 or 32. A worker that runs out of work: a heavy barrier, then it looks on for 20
+//   microseconds, if that has not been in vain lately, before it sleeps.
 // Rejected. A counter of unfinished items, for drain_until(): two contended additions for each item; that everybody
 //   sleeps says the same. Helping a blocked worker with any work there is: what it picks up may wait for what lies
-//   below it on the same stack; only the very job that is waited for is run on the spot.
+//   below it on the same stack; only the very job that is waited for is run on the spot, and, to make room in a full
+//   queue, the job whose turn it is. One queue under the lock for what is posted from outside: exec/post_external ran at
+//   a third of the speed.
 // Source. The ring and the rules for waking follow the published design of the Go scheduler and of tokio's.
 
 #include <heddle/base/fatal.hpp>
@@ -48,17 +56,20 @@ namespace heddle {
 
 using pools::census;
 using pools::decision;
+using pools::inlet;
 using pools::queued_job;
+using pools::this_worker;
 using pools::worker;
 
 namespace {
 
-constinit thread_local worker* own_worker = nullptr;
+// One in so many posted functions is measured: reading the clock twice costs more than posting.
+constexpr unsigned posts_for_a_measure = 16;
 
-// Not inlined: a task may continue on another thread, and the variable's address must not be kept over a suspension.
-[[gnu::noinline]] worker* this_worker() noexcept { return own_worker; }
-
-constexpr unsigned turns_between_looks = 61;
+[[gnu::noinline]] bool is_measured() noexcept {
+  constinit static thread_local unsigned count = 0;
+  return count++ % posts_for_a_measure == 0;
+}
 
 thread_pool::options checked(thread_pool::options&& how) {
   if (how.threads == 0) how.threads = std::max(1U, sys::allowed_cpus());
@@ -72,6 +83,10 @@ thread_pool::options checked(thread_pool::options&& how) {
 // --- jobs ---
 
 namespace pools {
+
+constinit thread_local worker* own_worker = nullptr;
+
+worker* this_worker() noexcept { return own_worker; }
 
 worker::worker(thread_pool::core& its_home, unsigned its_index) noexcept
     : home{its_home}, index{its_index}, forks{&its_home.self(), its_home} {}
@@ -105,6 +120,15 @@ void thread_pool::core::run_queued(work_item* item) noexcept {
 }
 
 void thread_pool::core::run_begun(queued_job& job, worker& by) noexcept {
+  if (job.queued_ns != 0) measure(job, by);
+  if (abandoned_.load(std::memory_order_relaxed)) {
+    job.refuse(job_refused::reason::abandoned);
+  } else {
+    job.call();
+  }
+}
+
+void thread_pool::core::measure(const queued_job& job, worker& by) noexcept {
   const std::int64_t waited = sys::steady_now_ns() - job.queued_ns;
   constexpr auto relaxed = std::memory_order_relaxed;  // figures, with one writer each
   by.waits.store(by.waits.load(relaxed) + 1, relaxed);
@@ -112,11 +136,6 @@ void thread_pool::core::run_begun(queued_job& job, worker& by) noexcept {
   if (waited > by.longest_wait.load(relaxed)) by.longest_wait.store(waited, relaxed);
   const std::int64_t recent = by.recent_wait.load(relaxed);
   by.recent_wait.store(recent + (waited - recent) / 16, relaxed);
-  if (abandoned_.load()) {
-    job.refuse(job_refused::reason::abandoned);
-  } else {
-    job.call();
-  }
 }
 
 void thread_pool::core::report(std::exception_ptr error) noexcept {
@@ -138,9 +157,17 @@ void thread_pool::core::report(std::exception_ptr error) noexcept {
 
 void thread_pool::core::post(work_item& item) noexcept {
   worker* const me = this_worker();
-  if (me != nullptr && &me->home == this && me->own.push(item)) {
-    notify();  // I1
-    return;
+  if (me != nullptr && &me->home == this) {
+    if (me->own.push(item)) {
+      announce(me->own.published());
+      return;
+    }
+  } else if (inlet* const mine = inlets_.mine(); mine != nullptr) {
+    mine->enter();
+    const bool posted = mine->items.push(item);
+    if (posted) announce(mine->items.published());
+    mine->leave();  // I5
+    if (posted) return;
   }
   decision then;
   {
@@ -151,117 +178,36 @@ void thread_pool::core::post(work_item& item) noexcept {
   carry_out(then);  // I5: only what the decision keeps alive is touched
 }
 
-void thread_pool::core::post_job(queued_job& job) noexcept {
+void thread_pool::core::post_job(queued_job& job, bool always_measured) noexcept {
   job.home = &self_;
-  job.queued_ns = sys::steady_now_ns();
+  job.queued_ns = always_measured || is_measured() ? sys::steady_now_ns() : 0;
   job.run = &core::run_queued;
   post(job);
-}
-
-std::expected<void, wait_error> thread_pool::core::submit(queued_job& job, deadline until,
-                                                          const std::stop_token& stop) noexcept {
-  if (how_.queue_capacity == options::unbounded) {
-    post_job(job);
-    return {};
-  }
-  job.home = &self_;
-  job.queued_ns = sys::steady_now_ns();
-  job.run = &core::run_queued;
-  decision then;
-  {
-    park::queue_guard guard{lock_};
-    const bool room = jobs_.length() < how_.queue_capacity || ending_;
-    auto* const oldest =
-        room || how_.on_full != when_full::discard_oldest ? nullptr : static_cast<queued_job*>(jobs_.pop());
-    if (room || oldest != nullptr) {
-      const bool discards = oldest != nullptr && oldest->begin();
-      if (discards) discarded_.fetch_add(1, std::memory_order_relaxed);
-      jobs_.push(job);
-      choose(guard, then);
-      guard.unlock();
-      carry_out(then);  // I5
-      if (discards) oldest->refuse(job_refused::reason::discarded);
-      if (oldest != nullptr && !discards) oldest->let_go();
-      return {};
-    }
-  }
-  if (how_.on_full == when_full::reject || abandoned_.load()) {
-    const bool full = !abandoned_.load();
-    (void)job.begin();
-    if (full) rejected_.fetch_add(1, std::memory_order_relaxed);
-    job.refuse(full ? job_refused::reason::full : job_refused::reason::abandoned);
-    return {};
-  }
-  if (how_.on_full == when_full::caller_runs) {
-    (void)job.begin();
-    run_elsewhere_.fetch_add(1, std::memory_order_relaxed);
-    job.call();
-    return {};
-  }
-
-  const auto give_up = [&](wait_error why) -> std::expected<void, wait_error> {
-    job.let_go();
-    return std::unexpected{why};
-  };
-  if (stop.stop_requested()) return give_up(wait_error::stopped);
-  if (until.has_passed()) return give_up(wait_error::timeout);
-  const blocking_region region;
-  park::thread_wait wait{resource(), until, std::source_location::current()};
-  {
-    park::queue_guard guard{lock_};
-    if (jobs_.length() < how_.queue_capacity || ending_) {
-      jobs_.push(job);
-      choose(guard, then);
-      guard.unlock();
-      carry_out(then);
-      return {};
-    }
-    park::queue_guard line{room_};
-    wait.node().payload = &job;
-    line.push_back(wait.node());  // I6
-    waiting_.fetch_add(1, std::memory_order_relaxed);
-  }
-  const park::phase result = wait.park(until, stop);
-  if (result == park::phase::granted) return {};
-  {
-    park::queue_guard guard{lock_};
-    park::queue_guard line{room_};
-    line.remove(wait.node());
-    waiting_.fetch_sub(1, std::memory_order_relaxed);
-  }
-  return give_up(park::error_of(result));
-}
-
-// Under lock_, after a job has been taken.
-void thread_pool::core::let_submitter_in(decision& then) noexcept {
-  if (room_.seems_empty()) return;  // exact: who enters holds lock_
-  park::queue_guard line{room_};
-  for (park::slot* s = line.first(); s != nullptr; s = line.after(*s)) {
-    if (!park::claim(*s)) continue;  // it is just leaving
-    line.remove(*s);
-    waiting_.fetch_sub(1, std::memory_order_relaxed);
-    jobs_.push(*static_cast<queued_job*>(s->payload));  // I6
-    then.submitter = s;
-    return;
-  }
 }
 
 // --- waking ---
 
 bool thread_pool::core::has_work() const noexcept {
-  if (posted_.length() != 0 || jobs_.length() != 0) return true;  // I4: the lists first
+  if (posted_.length() != 0 || jobs_.length() != 0) return true;
+  for (std::size_t i = 0; i < inlets_.count(); ++i) {
+    if (inlets_.at(i).items.size() != 0) return true;
+  }
   const std::size_t count = known();
   for (std::size_t i = 0; i < count; ++i) {
     const worker* const w = workers_[i].load();
-    if (w != nullptr && (w->own.size() != 0 || !w->forks.empty())) return true;
+    if (w != nullptr && (w->own.size() != 0 || w->batch.size() != 0 || w->forks.size() != 0)) return true;
   }
   return false;
 }
 
-// For whoever has ceased to be active or searching: whether there is work. I1
-bool thread_pool::core::looks_again() const noexcept {
-  if (used.load()) sys::heavy_barrier();
-  return has_work();
+void thread_pool::core::announce(std::atomic<std::uint64_t>& published) noexcept {
+  sys::light_barrier();
+  if (census{counts.load(std::memory_order_relaxed)}.idle() != 0) announce_slow(published);  // I1
+}
+
+void thread_pool::core::announce_slow(std::atomic<std::uint64_t>& published) noexcept {
+  published.fetch_add(0);  // I1: a full barrier
+  notify();
 }
 
 void thread_pool::core::notify() noexcept {
@@ -275,6 +221,7 @@ void thread_pool::core::notify() noexcept {
 }
 
 void thread_pool::core::choose(park::queue_guard& guard, decision& then) noexcept {
+  if (over_) return;
   std::uint64_t seen = counts.load();
   for (;;) {
     const census c{seen};
@@ -336,159 +283,6 @@ void thread_pool::core::start(unsigned index) {
   w->thread = sys::start_thread(std::string{how_.name} + "-" + std::to_string(index), [this, w] { work(*w); });
 }
 
-void thread_pool::core::stop_searching() noexcept {
-  const census before{counts.fetch_sub(census::one_searching)};
-  if (before.searching() != 1 || before.active() >= how_.threads) return;  // I2
-  if (looks_again()) notify();                                             // I1, I3
-}
-
-void thread_pool::core::before_blocking() noexcept {
-  counts.fetch_add(census::one_blocked);
-  if (looks_again()) notify();  // I1
-}
-
-void thread_pool::core::after_blocking() noexcept { counts.fetch_sub(census::one_blocked); }
-
-// --- the life of a worker ---
-
-void thread_pool::core::work(worker& me) noexcept {
-  sys::block_all_signals();
-  own_worker = &me;
-  pools::own_lane = &me.forks;
-  executor_scope here{self_};
-  blocking_observer::watch_this_thread(&me);
-  bool searching = true;
-  for (;;) {
-    work_item* item = next(me);
-    if (item == nullptr) {
-      if (!searching) counts.fetch_add(census::one_searching);
-      searching = true;
-      item = search(me);
-      if (item == nullptr) {
-        if (sleep(me) == rest::ended) return;  // I5
-        continue;
-      }
-    }
-    if (searching) {
-      searching = false;
-      stop_searching();
-    }
-    here.run(item);
-    me.run.store(me.run.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    if (now().active() > how_.threads) searching = stand_aside();
-  }
-}
-
-work_item* thread_pool::core::next(worker& me) noexcept {
-  if (++me.turn % turns_between_looks == 0) {
-    if (work_item* const item = take_shared(me); item != nullptr) return item;
-  }
-  if (work_item* const item = me.own.pop(); item != nullptr) return item;
-  return take_shared(me);
-}
-
-// One item to run now, and if the worker has none of its own, its share of the posted ones.
-work_item* thread_pool::core::take_shared(worker& me) noexcept {
-  if (posted_.length() == 0 && jobs_.length() == 0) return nullptr;
-  decision then;
-  work_item* item = nullptr;
-  {
-    const park::queue_guard guard{lock_};
-    jobs_first_ = !jobs_first_;
-    if (jobs_first_ || posted_.length() == 0) item = jobs_.pop();
-    if (item != nullptr) {
-      let_submitter_in(then);
-    } else if (posted_.length() != 0) {
-      item = posted_.pop();
-      if (me.own.size() == 0) {
-        std::size_t share = std::min(posted_.length() / how_.threads, pools::ring::room / 2);
-        for (; share > 0; --share) posted_.move_first_to(me.own);  // I4
-      }
-    } else {
-      item = jobs_.pop();
-      if (item != nullptr) let_submitter_in(then);
-    }
-  }
-  carry_out(then);
-  return item;
-}
-
-work_item* thread_pool::core::search(worker& me) noexcept {
-  const std::size_t count = known();
-  for (std::size_t i = 0; i < count; ++i) {
-    worker* const victim = workers_[(me.first_victim + i) % count].load();
-    if (victim == nullptr || victim == &me) continue;
-    if (pools::fork_job* const job = victim->forks.steal(); job != nullptr) {
-      me.first_victim = victim->index;
-      me.stolen.store(me.stolen.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-      return job;
-    }
-  }
-  for (std::size_t i = 0; i < count; ++i) {
-    worker* const victim = workers_[(me.first_victim + i) % count].load();
-    if (victim == nullptr || victim == &me) continue;
-    std::size_t taken = 0;
-    if (work_item* const item = victim->own.steal_half(me.own, taken); item != nullptr) {
-      me.first_victim = victim->index;
-      me.stolen.store(me.stolen.load(std::memory_order_relaxed) + taken, std::memory_order_relaxed);
-      return item;
-    }
-  }
-  return take_shared(me);
-}
-
-// Called by a searching worker that has found nothing. When it returns `woken`, it counts as searching again.
-thread_pool::core::rest thread_pool::core::sleep(worker& me) noexcept {
-  me.recent_wait.store(0, std::memory_order_relaxed);
-  void* drainers = nullptr;
-  {
-    park::thread_wait wait{resource(), deadline::never(), std::source_location::current()};
-    bool ends = false;
-    {
-      park::queue_guard guard{lock_};
-      ends = ending_;
-      if (ends) {
-        counts.fetch_sub(census::one_searching + census::one_alive);
-        if (looks_again()) {  // I1
-          counts.fetch_add(census::one_searching + census::one_alive);
-          return rest::woken;
-        }
-      } else {
-        guard.push_front(wait.node());  // the last to fall asleep is the first to be woken
-        counts.fetch_add(census::one_asleep - census::one_searching);
-      }
-      tell_those_who_drain(drainers);
-    }
-    if (ends) {
-      own_worker = nullptr;
-      pools::own_lane = nullptr;
-      wake_all(drainers);
-      return rest::ended;
-    }
-    wake_all(drainers);
-    if (looks_again()) notify();  // I1: wakes this worker, if any
-    (void)wait.park(deadline::never(), {});
-  }
-  return rest::woken;
-}
-
-// Too many are active, because a blocked worker came back: one of them sleeps until it is needed. True: it did, and
-// counts as searching.
-bool thread_pool::core::stand_aside() noexcept {
-  park::thread_wait wait{resource(), deadline::never(), std::source_location::current()};
-  {
-    park::queue_guard guard{lock_};
-    if (ending_) return false;
-    std::uint64_t seen = counts.load();
-    do {
-      if (census{seen}.active() <= how_.threads) return false;
-    } while (!counts.compare_exchange_weak(seen, seen + census::one_asleep));  // I2
-    guard.push_front(wait.node());
-  }
-  (void)wait.park(deadline::never(), {});
-  return true;
-}
-
 // --- idleness and the end ---
 
 bool thread_pool::core::idle() const noexcept {
@@ -506,9 +300,11 @@ thread_pool_rest thread_pool::core::what_is_left() const noexcept {
 
 std::size_t thread_pool::core::queued() const noexcept {
   std::size_t sum = posted_.length() + jobs_.length();
+  for (std::size_t i = 0; i < inlets_.count(); ++i) sum += inlets_.at(i).items.size();
   const std::size_t count = known();
   for (std::size_t i = 0; i < count; ++i) {
-    if (const worker* const w = workers_[i].load(); w != nullptr) sum += w->own.size() + w->forks.size();
+    if (const worker* const w = workers_[i].load(); w != nullptr)
+      sum += w->own.size() + w->batch.size() + w->forks.size();
   }
   return sum;
 }
@@ -588,19 +384,23 @@ void thread_pool::core::end_all() noexcept {
     counts.fetch_add(count * (census::one_searching - census::one_asleep));  // I3
   }
   wake_all(sleepers);
-  (void)wait_in_drained([this] { return now().alive() == 0 && starting_ == 0; }, deadline::never(), {},
-                        std::source_location::current());
+  const auto all_have_ended = [this] {
+    over_ = now().alive() == 0 && starting_ == 0;
+    return over_;
+  };
+  (void)wait_in_drained(all_have_ended, deadline::never(), {}, std::source_location::current());
   const std::size_t count = known();
   for (std::size_t i = 0; i < count; ++i) {
     const std::unique_ptr<worker> w{workers_[i].load()};
     if (w != nullptr && w->thread.joinable()) w->thread.join();  // it has nothing left to do
   }
+  inlets_.wait_for_posters();  // I5
 }
 
 thread_pool::core::core(thread_pool& self, options&& how) : core{self, checked(std::move(how)), 0} {}
 
 thread_pool::core::core(thread_pool& self, options&& how, int)
-    : fork_home{how.threads, [](fork_home& me) noexcept { static_cast<core&>(me).notify(); }},
+    : fork_home{how.threads, [](fork_home& me, published& by) noexcept { static_cast<core&>(me).announce_slow(by); }},
       self_{self},
       how_{std::move(how)},
       most_workers_{std::size_t{how_.threads} + how_.spare_threads},
@@ -661,7 +461,9 @@ thread_pool::thread_pool(options how) : core_{std::make_unique<core>(*this, std:
 thread_pool::~thread_pool() { core_->end_all(); }
 
 void thread_pool::post(work_item& item) noexcept { core_->post(item); }
-void thread_pool::post_job(pools::queued_job& job) noexcept { core_->post_job(job); }
+void thread_pool::post_job(pools::queued_job& job, bool always_measured) noexcept {
+  core_->post_job(job, always_measured);
+}
 std::expected<void, wait_error> thread_pool::submit_job(pools::queued_job& job, deadline until,
                                                         const std::stop_token& stop) noexcept {
   return core_->submit(job, until, stop);
@@ -670,6 +472,7 @@ const char* thread_pool::name() const noexcept { return core_->how().name; }
 unsigned thread_pool::threads() const noexcept { return core_->how().threads; }
 thread_pool_stats thread_pool::stats() const noexcept { return core_->stats(); }
 void thread_pool::abandon() noexcept { core_->abandon(); }
+void thread_pool::close() noexcept { core_->close(); }
 thread_pool_rest thread_pool::drain_until(deadline until, const std::stop_token& stop,
                                           std::source_location site) noexcept {
   return core_->drain(until, stop, site);

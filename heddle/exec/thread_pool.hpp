@@ -25,9 +25,9 @@ namespace heddle {
 
 /// What submit() does when the queue has no room.
 enum class when_full : std::uint8_t {
-  block,           ///< waits for room
+  block,           ///< waits for room; a worker of the same pool runs queued jobs meanwhile
   caller_runs,     ///< runs the job on the calling thread
-  discard_oldest,  ///< answers the oldest queued job with job_refused, and takes its place
+  discard_oldest,  ///< answers the oldest queued job of the lowest priority with job_refused, and takes its place
   reject,          ///< answers the new job with job_refused
 };
 
@@ -120,7 +120,7 @@ class thread_pool final : public executor {
   template <class Fn>
     requires std::invocable<std::decay_t<Fn>>
   void post(Fn&& fn) {
-    post_job(*new pools::posted_function<std::decay_t<Fn>>{std::forward<Fn>(fn)});
+    post_job(*new pools::posted_function<std::decay_t<Fn>>{std::forward<Fn>(fn)}, false);
   }
 
   [[nodiscard]] const char* name() const noexcept override;
@@ -130,6 +130,9 @@ class thread_pool final : public executor {
   /// - The value or the exception arrives by the future. [test: thread_pool.a_job_answers_by_its_future]
   /// - What `fn` captured is destroyed before the future is ready. [test: thread_pool.captures_are_gone_before_the_answer]
   /// - block: waits for room. [test: thread_pool.a_full_queue_blocks]
+  /// - block, by a worker of this pool: runs queued jobs until there is room; if it holds a lock, it waits, and is
+  ///   replaced. [test: thread_pool.a_worker_that_waits_for_room_makes_it,
+  ///   thread_pool.a_worker_that_holds_a_lock_waits_for_room]
   /// - caller_runs: the caller does. [test: thread_pool.a_full_queue_lets_the_caller_run]
   /// - discard_oldest: the oldest gets job_refused. [test: thread_pool.a_full_queue_discards_the_oldest]
   /// - reject: the new one gets job_refused. [test: thread_pool.a_full_queue_rejects]
@@ -139,17 +142,36 @@ class thread_pool final : public executor {
     return *submit_until({}, {}, std::forward<Fn>(fn), std::forward<Args>(args)...);
   }
 
+  /// As submit(), for a job that is to run sooner or later than others. Jobs age: one with normal priority is passed over by
+  /// at most 32 jobs that were queued after it, one with low priority by at most 256, and every 61st thing that a worker
+  /// runs at the latest is of those that others queued, so none is starved. Jobs and items that are posted, or submitted
+  /// without a priority to an unbounded pool, are not sorted.
+  /// - Higher ones come first. [test: thread_pool.urgent_jobs_come_first]
+  /// - Low ones are not starved. [test: thread_pool.a_low_job_is_passed_over_a_bounded_number_of_times,
+  ///   ageing_list.nobody_is_passed_over_by_more_later_ones_than_its_delay]
+  template <class Fn, class... Args>
+    requires std::invocable<std::decay_t<Fn>, std::decay_t<Args>...>
+  [[nodiscard]] auto submit(priority rank, Fn&& fn, Args&&... args) {
+    return *submit_until(rank, {}, {}, std::forward<Fn>(fn), std::forward<Args>(args)...);
+  }
+
   /// As submit(), but under `block` waits for room until the deadline (wait_error::timeout) or until `stop` fires
   /// (wait_error::stopped); then `fn` is not called and is destroyed.
   /// - A caller that gives up waiting for room leaves nothing behind.
   ///   [test: thread_pool.waiting_for_room_ends_by_deadline_and_stop]
   template <class Fn, class... Args>
     requires std::invocable<std::decay_t<Fn>, std::decay_t<Args>...>
-  [[nodiscard]] auto submit_until(deadline until, const std::stop_token& stop, Fn&& fn, Args&&... args)
+  [[nodiscard]] auto submit_until(deadline until, const std::stop_token& stop, Fn&& fn, Args&&... args) {
+    return submit_until(priority::normal, until, stop, std::forward<Fn>(fn), std::forward<Args>(args)...);
+  }
+  template <class Fn, class... Args>
+    requires std::invocable<std::decay_t<Fn>, std::decay_t<Args>...>
+  [[nodiscard]] auto submit_until(priority rank, deadline until, const std::stop_token& stop, Fn&& fn, Args&&... args)
       -> std::expected<future<std::invoke_result_t<std::decay_t<Fn>, std::decay_t<Args>...>>, wait_error> {
     using job = pools::job<std::decay_t<Fn>, std::decay_t<Args>...>;
     using result = std::invoke_result_t<std::decay_t<Fn>, std::decay_t<Args>...>;
     auto* const made = new job{std::forward<Fn>(fn), std::forward<Args>(args)...};
+    made->rank = rank;
     future<result> answer{futures::handle<result>{made}};
     if (auto queued = submit_job(*made, until, stop); !queued) return std::unexpected{queued.error()};
     return answer;
@@ -224,6 +246,12 @@ class thread_pool final : public executor {
   /// - Jobs that have not begun are answered with job_refused. [test: thread_pool.abandon_answers_what_has_not_begun]
   void abandon() noexcept;
 
+  /// From now on submit() answers with job_refused. What is queued runs; posting goes on, so that tasks can end. From any
+  /// thread, also from a worker; drain_until() by another thread then waits for the end.
+  /// - Later jobs are refused, earlier ones run. [test: thread_pool.close_refuses_what_comes_later]
+  /// - A worker may close its pool. [test: thread_pool.a_worker_may_close_its_pool]
+  void close() noexcept;
+
   [[nodiscard]] thread_pool_stats stats() const noexcept;
 
   /// How many threads work at a time.
@@ -237,7 +265,7 @@ class thread_pool final : public executor {
  private:
   friend class pools::run_wait;
 
-  void post_job(pools::queued_job& job) noexcept;
+  void post_job(pools::queued_job& job, bool always_measured) noexcept;
   std::expected<void, wait_error> submit_job(pools::queued_job& job, deadline until,
                                              const std::stop_token& stop) noexcept;
 

@@ -14,6 +14,7 @@
 #include <tests/support/tasks.hpp>
 
 #include <atomic>
+#include <functional>
 #include <latch>
 #include <memory>
 #include <mutex>
@@ -269,70 +270,6 @@ TEST(thread_pool, no_more_than_its_threads_work_once_the_blocked_are_back) {
   EXPECT_LE(pool.stats().started, 8U);
 }
 
-// --- the bounded queue ---
-
-TEST(thread_pool, a_full_queue_blocks) {
-  gate held;
-  thread_pool pool{{.threads = 1, .queue_capacity = 2}};
-  pool.post([&] { held.pass(); });
-  ASSERT_TRUE(held.entered_by(1));
-  std::vector<int> order;
-  std::vector<future<void>> answers;
-  answers.reserve(2);
-  for (int i = 0; i < 2; ++i) answers.push_back(pool.submit([&order, i] { order.push_back(i); }));
-  std::atomic<bool> through{false};
-  std::thread third{[&] {
-    auto f = pool.submit([&order] { order.push_back(2); });
-    through = true;
-    f.get();
-  }};
-  EXPECT_TRUE(eventually([&] { return pool.stats().waiting == 1; }));
-  EXPECT_FALSE(through.load());
-  EXPECT_EQ(pool.stats().queued, 2U);
-  held.open();
-  third.join();
-  for (auto& f : answers) f.get();
-  EXPECT_EQ(order, (std::vector{0, 1, 2}));
-}
-
-TEST(thread_pool, waiting_for_room_ends_by_deadline_and_stop) {
-  gate held;
-  thread_pool pool{{.threads = 1, .queue_capacity = 1}};
-  pool.post([&] { held.pass(); });
-  ASSERT_TRUE(held.entered_by(1));
-  auto queued = pool.submit([] {});
-  auto shared = std::make_shared<int>(0);
-  std::atomic<bool> called{false};
-  const auto job = [&called, shared] { called = true; };
-  EXPECT_EQ(pool.submit_until(deadline::after(1ms), {}, job).error(), wait_error::timeout);
-  EXPECT_EQ(pool.submit_until(deadline::after(-1s), {}, job).error(), wait_error::timeout);
-  std::stop_source stop;
-  std::thread stopper{[&] {
-    EXPECT_TRUE(eventually([&] { return pool.stats().waiting == 1; }));
-    stop.request_stop();
-  }};
-  EXPECT_EQ(pool.submit_until({}, stop.get_token(), job).error(), wait_error::stopped);
-  stopper.join();
-  EXPECT_EQ(pool.stats().waiting, 0U);
-  EXPECT_EQ(shared.use_count(), 2) << "a job that was not taken is destroyed";
-  held.open();
-  queued.get();
-  EXPECT_TRUE(pool.drain_until({}).empty());
-  EXPECT_FALSE(called.load());
-}
-
-TEST(thread_pool, a_full_queue_lets_the_caller_run) {
-  gate held;
-  thread_pool pool{{.threads = 1, .queue_capacity = 1, .on_full = when_full::caller_runs}};
-  pool.post([&] { held.pass(); });
-  ASSERT_TRUE(held.entered_by(1));
-  auto queued = pool.submit([] {});
-  EXPECT_EQ(pool.submit([] { return std::this_thread::get_id(); }).get(), std::this_thread::get_id());
-  EXPECT_EQ(pool.stats().caller_ran, 1U);
-  held.open();
-  queued.get();
-}
-
 job_refused::reason refusal_of(future<void>& f) {
   try {
     f.get();
@@ -342,60 +279,38 @@ job_refused::reason refusal_of(future<void>& f) {
   throw std::logic_error{"the job was not refused"};
 }
 
-TEST(thread_pool, a_full_queue_discards_the_oldest) {
-  gate held;
-  thread_pool pool{{.threads = 1, .queue_capacity = 2, .on_full = when_full::discard_oldest}};
-  pool.post([&] { held.pass(); });
-  ASSERT_TRUE(held.entered_by(1));
-  std::vector<future<void>> f;
-  f.reserve(3);
-  for (int i = 0; i < 3; ++i) f.push_back(pool.submit([] {}));
-  EXPECT_EQ(refusal_of(f[0]), job_refused::reason::discarded);
-  EXPECT_FALSE(f[1].is_ready());
-  held.open();
-  f[1].get();
-  f[2].get();
-  EXPECT_EQ(pool.stats().discarded, 1U);
-}
-
-TEST(thread_pool, a_full_queue_rejects) {
-  gate held;
-  thread_pool pool{{.threads = 1, .queue_capacity = 1, .on_full = when_full::reject}};
-  pool.post([&] { held.pass(); });
-  ASSERT_TRUE(held.entered_by(1));
-  std::vector<future<void>> f;
-  f.reserve(3);
-  for (int i = 0; i < 2; ++i) f.push_back(pool.submit([] {}));
-  EXPECT_EQ(refusal_of(f[1]), job_refused::reason::full);
-  held.open();
-  f[0].get();
-  EXPECT_EQ(pool.stats().rejected, 1U);
-}
-
-// Submitters that block, give up, are stopped; a small queue; every job that was taken runs once, no other.
-TEST(thread_pool, a_small_queue_keeps_its_promises_under_load) {
-  thread_pool pool{{.threads = 2, .queue_capacity = 3}};
-  constexpr int submitters = 4;
-  constexpr int each = slow ? 2'000 : 20'000;
-  std::atomic<int> ran{0};
-  std::atomic<int> taken{0};
-  std::vector<std::thread> threads;
-  threads.reserve(submitters);
-  for (int t = 0; t < submitters; ++t) {
-    threads.emplace_back([&] {
-      for (int i = 0; i < each; ++i) {
-        const deadline until = i % 3 == 0 ? deadline::after(std::chrono::nanoseconds{i % 20'000}) : deadline::never();
-        if (pool.submit_until(until, {}, [&] { ran.fetch_add(1); })) taken.fetch_add(1);
-      }
-    });
-  }
-  for (std::thread& t : threads) t.join();
-  EXPECT_TRUE(pool.drain_until({}).empty());
-  EXPECT_EQ(ran.load(), taken.load());
-  EXPECT_GE(taken.load(), submitters * each * 2 / 3);
-}
-
 // --- the end ---
+
+TEST(thread_pool, close_refuses_what_comes_later) {
+  gate held;
+  thread_pool pool{{.threads = 1}};
+  auto begun = pool.submit([&] { held.pass(); });
+  ASSERT_TRUE(held.entered_by(1));
+  auto queued = pool.submit([] { return 1; });
+  pool.close();
+  auto late = pool.submit([] {});
+  EXPECT_TRUE(late.is_ready());
+  EXPECT_EQ(refusal_of(late), job_refused::reason::closed);
+  std::atomic<bool> posted{false};
+  pool.post([&] { posted = true; });
+  held.open();
+  begun.get();
+  EXPECT_EQ(queued.get(), 1);
+  EXPECT_TRUE(pool.drain_until({}).empty());
+  EXPECT_TRUE(posted.load());
+}
+
+TEST(thread_pool, a_worker_may_close_its_pool) {
+  thread_pool pool{{.threads = 2}};
+  auto refused = pool.submit([&] {
+                       pool.close();
+                       auto late = pool.submit([] {});
+                       return refusal_of(late);
+                     })
+                     .get();
+  EXPECT_EQ(refused, job_refused::reason::closed);
+  EXPECT_TRUE(pool.drain_until({}).empty());
+}
 
 TEST(thread_pool, the_destructor_runs_what_is_queued) {
   std::atomic<int> ran{0};
@@ -427,6 +342,27 @@ TEST(thread_pool, may_be_destroyed_as_soon_as_the_last_item_has_run) {
     pool.reset();  // the poster may still be on its way out of post()
     poster.join();
   }
+}
+
+// A thread that has ended leaves its place to the next; many at once find room, too.
+TEST(thread_pool, many_threads_may_post_one_after_the_other_and_at_once) {
+  std::atomic<int> ran{0};
+  {
+    thread_pool pool{{.threads = 2}};
+    for (int i = 0; i < 50; ++i) std::thread{[&] { pool.post([&] { ran.fetch_add(1); }); }}.join();
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 40; ++i) threads.emplace_back([&] { pool.post([&] { ran.fetch_add(1); }); });
+    for (std::thread& t : threads) t.join();
+    std::thread{[&] {  // more pools than a thread remembers
+      for (int i = 0; i < 10; ++i) {
+        thread_pool other{{.threads = 1}};
+        other.post([&] { ran.fetch_add(1); });
+        pool.post([&] { ran.fetch_add(1); });
+      }
+    }}
+        .join();
+  }
+  EXPECT_EQ(ran.load(), 110);
 }
 
 TEST(thread_pool, every_future_gets_an_answer) {

@@ -2,11 +2,14 @@
 
 #include <heddle/exec/census.hpp>
 #include <heddle/exec/fork_join.hpp>
+#include <heddle/exec/internal/ageing_list.hpp>
+#include <heddle/exec/internal/inlets.hpp>
 #include <heddle/exec/internal/ring.hpp>
 #include <heddle/exec/thread_pool.hpp>
 #include <heddle/park/blocking_region.hpp>
 #include <heddle/park/queue.hpp>
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -26,10 +29,14 @@ struct worker final : blocking_observer {
 
   thread_pool::core& home;
   const unsigned index;
-  unsigned turn = 0;          // counts its items, for looking at the shared queues in between
-  unsigned first_victim = 0;  // where the next search begins
-  ring own;
-  fork_lane forks;
+  unsigned turn = 0;                 // counts its items, for looking at the shared queues in between
+  unsigned first_victim = 0;         // where the next search begins
+  unsigned helps = 0;                // how many queued jobs it runs to make room for another
+  unsigned first_inlet = 0;          // where the next look at the inlets begins
+  unsigned in_vain = 0;              // how often in a row it looked on for nothing before it slept
+  ring<256> own;                     // what it posts
+  steal_deque<work_item, 32> batch;  // what it has taken to run next
+  fork_lane forks;                   // what it forks
 
   // Figures: written by the worker, read by stats().
   std::atomic<std::uint64_t> run{0};
@@ -41,6 +48,11 @@ struct worker final : blocking_observer {
 
   std::thread thread;  // set by who starts it, read by the destructor
 };
+
+extern constinit thread_local worker* own_worker;
+
+/// Not inlined: a task may continue on another thread, and the variable's address must not be kept over a suspension.
+[[nodiscard, gnu::noinline]] worker* this_worker() noexcept;
 
 /// A singly linked list of items, first in, first out; guarded by its owner. Its length may be read at any time.
 class item_list {
@@ -58,15 +70,6 @@ class item_list {
     if (first_ == nullptr) last_ = &first_;
     length_.store(length() - 1);
     return item;
-  }
-  /// Moves the first item, of which there must be one, to a ring that has room.
-  void move_first_to(ring& to) noexcept {
-    work_item* const item = first_;
-    work_item* const rest = item->next;
-    (void)to.push(*item);  // from here on a thief may take and run it
-    first_ = rest;
-    if (first_ == nullptr) last_ = &first_;
-    length_.store(length() - 1);
   }
   [[nodiscard]] std::size_t length() const noexcept { return length_.load(); }
 
@@ -97,42 +100,60 @@ class thread_pool::core : public pools::fork_home {
   void start_all();
   void end_all() noexcept;
   void post(work_item& item) noexcept;
-  void post_job(pools::queued_job& job) noexcept;
+  void post_job(pools::queued_job& job, bool always_measured) noexcept;
   [[nodiscard]] std::expected<void, wait_error> submit(pools::queued_job& job, deadline until,
                                                        const std::stop_token& stop) noexcept;
   thread_pool_rest drain(deadline until, const std::stop_token& stop, std::source_location site) noexcept;
   [[nodiscard]] thread_pool_stats stats() noexcept;
   void abandon() noexcept { abandoned_.store(true); }
+  void close() noexcept { closed_.store(true); }
   void report(std::exception_ptr error) noexcept;
 
   void before_blocking() noexcept;
   void after_blocking() noexcept;
 
-  /// Wakes or starts a worker if one is needed. To be called after work has been made visible.
-  void notify() noexcept;
+  /// To be called after work has been made visible by a store to `published`: wakes or starts a worker if one is needed.
+  void announce(std::atomic<std::uint64_t>& published) noexcept;
 
   /// Calls or refuses a job that the calling thread has begun, and keeps count.
   void run_begun(pools::queued_job& job, pools::worker& by) noexcept;
+  static void measure(const pools::queued_job& job, pools::worker& by) noexcept;
 
   [[nodiscard]] thread_pool& self() const noexcept { return self_; }
   [[nodiscard]] const options& how() const noexcept { return how_; }
 
  private:
+  using item_batch = std::array<work_item*, 32>;
+
   core(thread_pool& self, options&& checked, int);
 
   enum class rest : std::uint8_t { woken, ended };
 
-  // The life of a worker.
+  // Submitting.
+  [[nodiscard]] bool queue_now(pools::queued_job& job) noexcept;
+  [[nodiscard]] bool make_room() noexcept;
+  [[nodiscard]] std::expected<void, wait_error> submit_when_there_is_room(pools::queued_job& job, deadline until,
+                                                                          const std::stop_token& stop) noexcept;
+  static void refuse(pools::queued_job& job, job_refused::reason why) noexcept;
+
+  // The life of a worker, in worker.cpp.
   void work(pools::worker& me) noexcept;
   work_item* next(pools::worker& me) noexcept;
-  work_item* take_shared(pools::worker& me) noexcept;
+  work_item* take_from_inlets(pools::worker& me, std::size_t most) noexcept;
+  work_item* take_from_lists(pools::worker& me, std::size_t most) noexcept;
+  work_item* take_from_others(pools::worker& me) noexcept;
+  work_item* keep_rest(pools::worker& me, const item_batch& items, std::size_t count) noexcept;
   work_item* search(pools::worker& me) noexcept;
+  void begin_search() noexcept;
+  static void ceased(pools::census before) noexcept;
   [[nodiscard]] rest sleep(pools::worker& me) noexcept;
   [[nodiscard]] bool stand_aside() noexcept;
   void stop_searching() noexcept;
   static void run_queued(work_item* item) noexcept;
 
   // Waking. Under lock_ where a guard or a decision is passed.
+  void notify() noexcept;
+  [[gnu::noinline]] void announce_slow(std::atomic<std::uint64_t>& published) noexcept;
   void choose(park::queue_guard& guard, pools::decision& then) noexcept;
   void carry_out(const pools::decision& then) noexcept;
   void start(unsigned index);
@@ -146,7 +167,6 @@ class thread_pool::core : public pools::fork_home {
 
   [[nodiscard]] pools::census now() const noexcept { return {counts.load()}; }
   [[nodiscard]] bool has_work() const noexcept;
-  [[nodiscard]] bool looks_again() const noexcept;
   [[nodiscard]] bool idle() const noexcept;
   [[nodiscard]] std::size_t queued() const noexcept;
   [[nodiscard]] thread_pool_rest what_is_left() const noexcept;
@@ -158,12 +178,15 @@ class thread_pool::core : public pools::fork_home {
   const std::size_t most_workers_;
 
   std::atomic<bool> abandoned_{false};
+  std::atomic<bool> closed_{false};
+  pools::inlets inlets_;
 
   park::queue lock_;         // the sleeping workers; its lock guards what follows
-  pools::item_list posted_;  // what others than workers post, and what does not fit into a worker's ring
-  pools::item_list jobs_;    // submitted jobs, when the capacity is bounded
+  pools::item_list posted_;  // what does not fit into a ring
+  pools::ageing_list jobs_;  // submitted jobs, when the capacity is bounded or their priority is not the usual one
   bool jobs_first_ = false;  // which of the two lists is looked at first the next time
   bool ending_ = false;
+  bool over_ = false;             // nobody is woken or started any more
   unsigned starting_ = 0;         // threads that are just being started
   unsigned made_ = 0;             // indices of workers used so far
   std::vector<unsigned> failed_;  // indices whose thread could not be started

@@ -21,6 +21,10 @@ class small_lock {
       sys::futex_wait(word_, 2, std::numeric_limits<std::int64_t>::max());
     }
   }
+  [[nodiscard]] bool try_lock() noexcept {
+    std::uint32_t expected = 0;
+    return word_.compare_exchange_strong(expected, 1, std::memory_order_acquire);
+  }
   void unlock() noexcept {
     if (word_.exchange(0, std::memory_order_release) == 2) sys::futex_wake(word_, 1);
   }

@@ -1,0 +1,15 @@
+#include "repeat.hpp"
+
+#include <heddle/exec/thread_pool.hpp>
+
+/// A worker of a pool of two posts empty functions to it; the batch is over when all have run.
+int main(int argc, char** argv) {
+  constexpr std::uint64_t batch = 200'000;
+  heddle::thread_pool pool{{.threads = 2}};
+  peers::print_rate(peers::read_options(argc, argv), batch, [&] {
+    pool.post([&pool] {
+      for (std::uint64_t i = 0; i < batch; ++i) pool.post([] {});
+    });
+    (void)pool.drain_until({});
+  });
+}
