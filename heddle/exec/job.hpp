@@ -160,6 +160,31 @@ class posted_function final : public queued_job, public in_job_memory {
   Fn fn_;
 };
 
+/// What thread_pool::schedule() returns.
+class [[nodiscard]] schedule_awaiter final : private work_item {
+ public:
+  explicit schedule_awaiter(executor& where) noexcept : where_{where} {}
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  template <agent_promise Promise>
+  void await_suspend(std::coroutine_handle<Promise> self) noexcept {
+    handle_ = self;
+    agent_ = &self.promise().agent();
+    agent_->move_to(&where_);
+    run = [](work_item* item) noexcept {
+      auto* const me = static_cast<schedule_awaiter*>(item);
+      const agent_scope scope{*me->agent_};
+      me->handle_.resume();
+    };
+    where_.post(*this);
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  executor& where_;
+  agent* agent_ = nullptr;
+  std::coroutine_handle<> handle_;
+};
+
 /// A task's wait for a function that a pool runs, without the function.
 class run_wait : public park::task_wait {
  public:

@@ -120,22 +120,35 @@ void thread_pool::core::run_queued(work_item* item) noexcept {
 }
 
 void thread_pool::core::run_begun(queued_job& job, worker& by) noexcept {
-  if (job.queued_ns != 0) measure(job, by);
+  const std::int64_t timed_from = job.queued_ns != 0 ? measure_wait(job, by) : 0;
   if (abandoned_.load(std::memory_order_relaxed)) {
     job.refuse(job_refused::reason::abandoned);
-  } else {
-    job.call();
+    return;
   }
+  job.call();
+  if (timed_from != 0) measure_run(sys::steady_now_ns() - timed_from, by);
 }
 
-void thread_pool::core::measure(const queued_job& job, worker& by) noexcept {
-  const std::int64_t waited = sys::steady_now_ns() - job.queued_ns;
+// When the job begins if its run time is to be measured, else 0.
+std::int64_t thread_pool::core::measure_wait(const queued_job& job, worker& by) noexcept {
+  constexpr std::uint64_t waits_for_a_run = 8;
+  const std::int64_t now_ns = sys::steady_now_ns();
+  const std::int64_t waited = now_ns - job.queued_ns;
   constexpr auto relaxed = std::memory_order_relaxed;  // figures, with one writer each
-  by.waits.store(by.waits.load(relaxed) + 1, relaxed);
+  const std::uint64_t before = by.waits.load(relaxed);
+  by.waits.store(before + 1, relaxed);
   by.total_wait.store(by.total_wait.load(relaxed) + waited, relaxed);
   if (waited > by.longest_wait.load(relaxed)) by.longest_wait.store(waited, relaxed);
   const std::int64_t recent = by.recent_wait.load(relaxed);
   by.recent_wait.store(recent + (waited - recent) / 16, relaxed);
+  return before % waits_for_a_run == 0 ? now_ns : 0;
+}
+
+void thread_pool::core::measure_run(std::int64_t took, worker& by) noexcept {
+  constexpr auto relaxed = std::memory_order_relaxed;
+  by.runs.store(by.runs.load(relaxed) + 1, relaxed);
+  by.total_run.store(by.total_run.load(relaxed) + took, relaxed);
+  if (took > by.longest_run.load(relaxed)) by.longest_run.store(took, relaxed);
 }
 
 void thread_pool::core::report(std::exception_ptr error) noexcept {
@@ -447,6 +460,9 @@ thread_pool_stats thread_pool::core::stats() noexcept {
     sum.waits += w->waits.load(relaxed);
     sum.total_wait += std::chrono::nanoseconds{w->total_wait.load(relaxed)};
     sum.longest_wait = std::max(sum.longest_wait, std::chrono::nanoseconds{w->longest_wait.load(relaxed)});
+    sum.runs += w->runs.load(relaxed);
+    sum.total_run += std::chrono::nanoseconds{w->total_run.load(relaxed)};
+    sum.longest_run = std::max(sum.longest_run, std::chrono::nanoseconds{w->longest_run.load(relaxed)});
     sum.recent_wait = std::max(sum.recent_wait, std::chrono::nanoseconds{w->recent_wait.load(relaxed)});
   }
   return sum;

@@ -7,6 +7,7 @@
 #include <heddle/park/executor.hpp>
 #include <heddle/task/future.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -16,10 +17,13 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
+#include <ranges>
 #include <source_location>
 #include <stop_token>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace heddle {
 
@@ -69,6 +73,11 @@ struct thread_pool_stats {
   std::chrono::nanoseconds longest_wait{0};  ///< the longest since the pool was made
   std::chrono::nanoseconds recent_wait{0};   ///< a moving average over about the last 16 jobs of a worker, the worst
                                              ///< worker's; what load shedding looks at
+
+  std::uint64_t runs = 0;                 ///< jobs whose run time was measured: of a worker's first, and every eighth,
+                                          ///< whose queue wait was
+  std::chrono::nanoseconds total_run{0};  ///< the sum of those times
+  std::chrono::nanoseconds longest_run{0};  ///< the longest of them
 };
 
 /// What drain_until() left behind.
@@ -233,6 +242,41 @@ class thread_pool final : public executor {
     return pools::both<F, G>(std::move(first), pools::call_half(g));
   }
 
+  /// Calls `fn(i)` for each i in 0 … n - 1, or, if it takes two arguments, `fn(from, to)` for ranges that make up 0 … n, on
+  /// as many workers as are free, and returns when all have ended. No range is longer than `grain`; 0: about sixteen ranges
+  /// for each thread. Made of fork_join(), so a worker may call it, and calls may nest.
+  /// - Each index is called once. [test: bulk.calls_each_index_once]
+  /// - A call that throws ends its range; the others are called, and the exception of the lowest is thrown.
+  ///   [test: bulk.throws_the_exception_of_the_lowest]
+  template <class Fn>
+    requires(std::invocable<Fn&, std::size_t> || std::invocable<Fn&, std::size_t, std::size_t>)
+  void bulk(std::size_t n, Fn&& fn, std::size_t grain = 0) {
+    if (n == 0) return;
+    if (grain == 0) grain = std::max<std::size_t>(1, n / (std::size_t{threads()} * 16));
+    bulk_part(0, n, grain, fn);
+  }
+
+  /// What `fn` gives for each element of `range`, in their order; as bulk(), one element at a time if `grain` is 1.
+  /// - Results are in the order of the elements. [test: bulk.map_keeps_the_order]
+  template <std::ranges::forward_range Range, class Fn>
+    requires std::invocable<Fn&, std::ranges::range_reference_t<Range>>
+  [[nodiscard]] auto map(Range&& range, Fn&& fn, std::size_t grain = 0) {
+    using result = std::remove_cvref_t<std::invoke_result_t<Fn&, std::ranges::range_reference_t<Range>>>;
+    std::vector<std::ranges::iterator_t<Range>> elements;
+    for (auto at = std::ranges::begin(range); at != std::ranges::end(range); ++at) elements.push_back(at);
+    std::vector<std::optional<result>> found(elements.size());
+    bulk(elements.size(), [&](std::size_t i) { found[i].emplace(std::invoke(fn, *elements[i])); }, grain);
+    std::vector<result> results;
+    results.reserve(found.size());
+    for (std::optional<result>& each : found) results.push_back(std::move(*each));
+    return results;
+  }
+
+  /// For tasks: `co_await pool.schedule();` goes on on a worker; the task runs there from here on. Whoever is stopped
+  /// meanwhile unwinds at its next wait. No allocation.
+  /// - The task goes on on a worker. [test: thread_pool.schedule_moves_the_task_here]
+  [[nodiscard]] pools::schedule_awaiter schedule() noexcept { return pools::schedule_awaiter{*this}; }
+
   /// Waits until nothing is queued and nothing runs, `until` has come, or `stop` fires. What others post meanwhile
   /// counts; tasks that are suspended do not. Changes nothing. Not to be called by a worker of this pool.
   /// @return what is left; empty when the pool is idle.
@@ -264,6 +308,18 @@ class thread_pool final : public executor {
 
  private:
   friend class pools::run_wait;
+
+  template <class Fn>
+  void bulk_part(std::size_t from, std::size_t to, std::size_t grain, Fn& fn) {  // NOLINT(misc-no-recursion)
+    if (to - from > grain) {
+      const std::size_t middle = from + (to - from) / 2;
+      fork_join([&] { bulk_part(from, middle, grain, fn); }, [&] { bulk_part(middle, to, grain, fn); });
+    } else if constexpr (std::invocable<Fn&, std::size_t, std::size_t>) {
+      std::invoke(fn, from, to);
+    } else {
+      for (std::size_t i = from; i < to; ++i) std::invoke(fn, i);
+    }
+  }
 
   void post_job(pools::queued_job& job, bool always_measured) noexcept;
   std::expected<void, wait_error> submit_job(pools::queued_job& job, deadline until,

@@ -83,6 +83,8 @@ TEST(thread_pool, a_job_answers_by_its_future) {
   EXPECT_EQ(stats.waits, 4U);
   EXPECT_GT(stats.total_wait.count(), 0);
   EXPECT_GE(stats.longest_wait, stats.total_wait / 4);
+  EXPECT_GE(stats.runs, 1U);
+  EXPECT_LE(stats.longest_run, stats.total_run);
 }
 
 TEST(thread_pool, workers_are_named_after_it) {

@@ -146,6 +146,19 @@ TEST(thread_pool, tasks_move_to_it_and_away) {
   EXPECT_EQ(hopper.value(), 2 * times);
 }
 
+task<bool> moves_with_schedule(thread_pool& pool) {
+  const bool before = thread_pool::current() == nullptr;
+  co_await pool.schedule();
+  const bool there = thread_pool::current() == &pool;
+  co_await this_task::yield();
+  co_return before&& there&& thread_pool::current() == &pool;
+}
+
+TEST(thread_pool, schedule_moves_the_task_here) {
+  thread_pool pool{{.threads = 2}};
+  EXPECT_TRUE(sync_wait(moves_with_schedule(pool)));
+}
+
 task<void> yields(std::atomic<int>& sum, int times) {
   for (int i = 0; i < times; ++i) co_await this_task::yield();
   sum.fetch_add(1);

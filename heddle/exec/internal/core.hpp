@@ -45,6 +45,9 @@ struct worker final : blocking_observer {
   std::atomic<std::int64_t> total_wait{0};
   std::atomic<std::int64_t> longest_wait{0};
   std::atomic<std::int64_t> recent_wait{0};
+  std::atomic<std::uint64_t> runs{0};
+  std::atomic<std::int64_t> total_run{0};
+  std::atomic<std::int64_t> longest_run{0};
 
   std::thread thread;  // set by who starts it, read by the destructor
 };
@@ -117,7 +120,8 @@ class thread_pool::core : public pools::fork_home {
 
   /// Calls or refuses a job that the calling thread has begun, and keeps count.
   void run_begun(pools::queued_job& job, pools::worker& by) noexcept;
-  static void measure(const pools::queued_job& job, pools::worker& by) noexcept;
+  static std::int64_t measure_wait(const pools::queued_job& job, pools::worker& by) noexcept;
+  static void measure_run(std::int64_t took, pools::worker& by) noexcept;
 
   [[nodiscard]] thread_pool& self() const noexcept { return self_; }
   [[nodiscard]] const options& how() const noexcept { return how_; }
