@@ -47,6 +47,7 @@
 
 #include <heddle/base/exiting.hpp>
 #include <heddle/base/fatal.hpp>
+#include <heddle/channel/internal/look.hpp>
 #include <heddle/channel/line.hpp>
 #include <heddle/park/blocking_region.hpp>
 #include <heddle/park/internal/slot.hpp>
@@ -63,13 +64,6 @@ channel_capacity bounded(std::size_t places) noexcept {
 }
 
 namespace channels {
-namespace {
-
-/// How long a thread looks at an empty or full channel before it sleeps. Chosen among 0, 500, 1500 and 4000 by a
-/// channel of 100 items between 1:1, 2:2 and 4:4 threads on two CPUs: longer costs more CPU for each item than it saves.
-constexpr std::int64_t spin_ns = 500;
-
-}  // namespace
 
 void wakes::add(operation& claimed, park::phase result) noexcept {
   claimed.result_ = result;
@@ -173,23 +167,17 @@ bool line::may_take_last() noexcept {
 
 bool line::seems_possible(const operation& op) const noexcept {
   if (closed()) return true;
-  if (op.what_ == operation::kind::receive) return length() > 0 || (capacity_ == 0 && !senders_.seems_empty());
+  if (op.what_ == operation::kind::receive) return length() > 0 || !senders_.seems_empty();
   if (!receivers_.seems_empty()) return true;
   return capacity_ != 0 && length() + reserved_.load(std::memory_order_relaxed) < capacity_;
 }
 
 bool line::spin(const operation& op) const noexcept {
-  if (sys::allowed_cpus() == 1) return false;
   const park::queue& own = op.what_ == operation::kind::receive ? receivers_ : senders_;
-  const std::int64_t until = sys::steady_now_ns() + spin_ns;
-  do {
-    for (int i = 0; i < 32; ++i) {
-      if (!own.seems_empty()) return false;
-      if (seems_possible(op)) return true;
-      sys::spin_pause();
-    }
-  } while (sys::steady_now_ns() < until);
-  return false;
+  return look_for_a_while([&] {
+    if (!own.seems_empty()) return look::in_vain;
+    return seems_possible(op) ? look::worth_a_try : look::on;
+  });
 }
 
 std::optional<wait_error> line::run(operation& op, deadline until, const std::stop_token& stop,

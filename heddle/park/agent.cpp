@@ -164,7 +164,9 @@ hold_list& holds_at(std::uint32_t index) noexcept { return holds[index]; }
 std::uint32_t slots_in_use_end() noexcept { return next_unused.load(std::memory_order_acquire); }
 int record_file() noexcept { return record_descriptor.load(std::memory_order_acquire); }
 
-slot& take_slot(agent::kind kind, const char* name, executor* runs_on, const void* awaited_by) noexcept {
+namespace {
+
+slot& take_index() noexcept {
   make_tables_once();
   std::uint32_t index = 0;
   std::uint64_t head = free_head.load(std::memory_order_acquire);  // E1
@@ -178,13 +180,29 @@ slot& take_slot(agent::kind kind, const char* name, executor* runs_on, const voi
     if (index >= max_slots) fatal("more than 16 million agents hold or wait at once");
     tell_of_index(index);
   }
-  slot& s = slots[index];
-  s.index = index;
+  slots[index].index = index;
+  return slots[index];
+}
+
+void free_index(slot& s) noexcept {
+  std::uint64_t head = free_head.load(std::memory_order_relaxed);
+  std::uint64_t next = 0;
+  do {
+    std::atomic_ref{s.next_free}.store(static_cast<std::uint32_t>(head), std::memory_order_relaxed);
+    next = ((head >> 32) + 1) << 32 | s.index;
+  } while (!free_head.compare_exchange_weak(head, next, std::memory_order_release));  // E1
+}
+
+}  // namespace
+
+slot& take_slot(agent::kind kind, const char* name, executor* runs_on, const void* awaited_by) noexcept {
+  slot& s = take_index();
   set_runs_on(s, runs_on);
   std::atomic_ref{s.awaited_by}.store(awaited_by, std::memory_order_relaxed);
   char buffer[16] = {};
   if (name == nullptr && kind == agent::kind::thread) sys::thread_name(buffer, sizeof buffer);
-  set_record(records[index], kind, name != nullptr ? name : buffer, kind == agent::kind::thread ? sys::thread_id() : 0);
+  set_record(records[s.index], kind, name != nullptr ? name : buffer,
+             kind == agent::kind::thread ? sys::thread_id() : 0);
   return s;
 }
 
@@ -194,13 +212,17 @@ void free_slot(slot& s) noexcept {
   r.sequence.store(sequence + 1, std::memory_order_relaxed);
   r.info.store(0, std::memory_order_release);
   r.sequence.store(sequence + 2, std::memory_order_release);
-  std::uint64_t head = free_head.load(std::memory_order_relaxed);
-  std::uint64_t next = 0;
-  do {
-    std::atomic_ref{s.next_free}.store(static_cast<std::uint32_t>(head), std::memory_order_relaxed);
-    next = ((head >> 32) + 1) << 32 | s.index;
-  } while (!free_head.compare_exchange_weak(head, next, std::memory_order_release));  // E1
+  free_index(s);
 }
+
+slot& take_node() noexcept {
+  slot& s = take_index();
+  set_runs_on(s, nullptr);
+  s.item = nullptr;
+  return s;
+}
+
+void free_node(slot& s) noexcept { free_index(s); }
 
 }  // namespace park
 

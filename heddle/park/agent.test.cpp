@@ -43,6 +43,21 @@ TEST(agent, a_thread_takes_a_slot_at_its_first_use) {
   }}.join();
 }
 
+TEST(agent, a_further_node_shows_no_agent) {
+  park::slot& node = park::take_node();
+  park::slot& other = park::take_node();
+  EXPECT_NE(node.index, other.index);
+  EXPECT_NE(node.index, current_agent().id());
+  EXPECT_EQ(park::record_at(node.index).info.load(), 0U);
+  EXPECT_FALSE(node.queued);
+  EXPECT_EQ(node.item, nullptr);
+  park::free_node(other);
+  park::free_node(node);
+  park::slot& again = park::take_node();
+  EXPECT_EQ(again.index, node.index) << "it serves others afterwards";
+  park::free_node(again);
+}
+
 TEST(agent, ids_are_not_shared) {
   constexpr std::size_t count = 16;
   std::mutex lock;

@@ -119,6 +119,13 @@ inline constexpr std::size_t record_file_size = (sizeof(record) + sizeof(hold_li
 [[nodiscard]] slot& take_slot(agent::kind kind, const char* name, executor* runs_on, const void* awaited_by) noexcept;
 void free_slot(slot& s) noexcept;
 
+/// Takes a slot that is no agent's and shows no record: a node with which a wait stands in one more queue, beside that of
+/// its agent. Nobody claims it: its payload must lead to the slot that is claimed.
+/// - It is no agent's. [test: agent.a_further_node_shows_no_agent]
+[[nodiscard]] slot& take_node() noexcept;
+/// It must not stand in a queue.
+void free_node(slot& s) noexcept;
+
 // --- the claim (transitions of phase.hpp) ---
 
 [[nodiscard]] constexpr phase phase_of(std::uint64_t claim) noexcept { return static_cast<phase>(claim & 0xff); }
