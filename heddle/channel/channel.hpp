@@ -91,7 +91,7 @@ class arrivals;
 ///   [test: rendezvous.a_send_lasts_until_its_item_is_received]
 /// - Nobody waits to send to an unbounded one. [test: unbounded.a_send_never_waits]
 /// - Whatever is sent before a close can be received, and whatever comes after it fails.
-///   [test: channel.what_is_inside_can_be_drained_after_close]
+///   [test: channel.what_is_inside_can_be_drained_after_close, linearizable.bounded_channels]
 /// - It may be destroyed as soon as the last item has been received.
 ///   [test: channel.may_be_destroyed_after_the_last_receive]
 /// - If moving an item throws, the exception reaches the one whose operation it was (the sender's, when an item goes

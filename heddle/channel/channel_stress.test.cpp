@@ -1,6 +1,7 @@
 // Many senders and receivers that give up all the time: nothing may be lost or doubled.
 
 #include <heddle/channel/channel.hpp>
+#include <heddle/channel/select.hpp>
 
 #include <gtest/gtest.h>
 #include <heddle/exec/thread_pool.hpp>
@@ -11,6 +12,7 @@
 #include <tests/support/tasks.hpp>
 
 #include <atomic>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -103,8 +105,14 @@ class stopper {
   std::thread thread_;
 };
 
+/// How many items go through a storm; HEDDLE_STORM_ITEMS asks for more, such as 10000000.
+int storm_items(int usual) {
+  const char* const set = std::getenv("HEDDLE_STORM_ITEMS");
+  return set != nullptr ? std::atoi(set) : usual;
+}
+
 TEST(channel, a_million_items_survive_cancelled_receives) {
-  constexpr int items = slow ? 100'000 : 1'000'000;
+  const int items = storm_items(slow ? 100'000 : 1'000'000);
   constexpr int senders = 2;
   constexpr std::size_t receivers = 2;
   channel<std::unique_ptr<int>> c{4};
@@ -114,7 +122,7 @@ TEST(channel, a_million_items_survive_cancelled_receives) {
   {
     stopper stops{receivers};
     for (int s = 0; s < senders; ++s) {
-      threads.emplace_back([&c, s] {
+      threads.emplace_back([&c, s, items] {
         restless_receiver dice{static_cast<unsigned>(s) + 77};
         for (int i = s; i < items; i += senders) {
           auto item = std::make_unique<int>(i);
@@ -150,6 +158,54 @@ TEST(channel, a_million_items_survive_cancelled_receives) {
   EXPECT_GT(given_up.load(), 0);
   EXPECT_EQ(c.stats().sent, static_cast<std::uint64_t>(items));
   EXPECT_EQ(c.stats().received, static_cast<std::uint64_t>(items));
+}
+
+// The same for selects: each tries to receive from two channels, and is raced by a deadline and a stop; each send is a
+// select, too, which has to keep its item when it loses.
+TEST(select, items_survive_cancelled_selects) {
+  const int items = storm_items(slow ? 30'000 : 200'000);
+  constexpr int senders = 2;
+  channel<std::unique_ptr<int>> a{1};
+  channel<std::unique_ptr<int>> b{rendezvous};
+  tally received{items};
+  std::vector<std::thread> threads;
+  {
+    stopper stops{2};
+    for (int s = 0; s < senders; ++s) {
+      threads.emplace_back([&, s, items] {
+        restless_receiver dice{static_cast<unsigned>(s) + 77};
+        send_case to_a{a, nullptr};
+        send_case to_b{b, nullptr};
+        for (int i = s; i < items; i += senders) {
+          to_a.value() = std::make_unique<int>(i);
+          for (bool turn = true;; turn = !turn) {
+            send_case<std::unique_ptr<int>>& to = turn ? to_a : to_b;
+            if (to.value() == nullptr) to.value() = std::move((turn ? to_b : to_a).value());
+            if (select({to}, dice.until())) break;
+            ASSERT_NE(to.value(), nullptr);
+          }
+        }
+      });
+    }
+    for (std::size_t r = 0; r < 2; ++r) {
+      threads.emplace_back([&, r] {
+        restless_receiver dice{static_cast<unsigned>(r) + 1};
+        recv_case from_a{a};
+        recv_case from_b{b};
+        while (true) {
+          if (!select({from_a, from_b}, dice.until(), stops.token(r))) continue;
+          const auto got = from_a.happened() ? from_a.result() : from_b.result();
+          if (!got) return;
+          received.count(**got);
+        }
+      });
+    }
+    for (int s = 0; s < senders; ++s) threads[static_cast<std::size_t>(s)].join();
+    b.close();
+    for (std::size_t r = senders; r < threads.size(); ++r) threads[r].join();
+    while (const auto left = a.try_recv()) received.count(**left);
+  }
+  received.expect_each_once();
 }
 
 task<void> receives_restlessly(channel<int>& c, tally& received, unsigned seed, std::atomic<int>& given_up) {

@@ -67,7 +67,7 @@ class recv_case final : private channels::receiving<T>, public select_case {
 template <class T>
 class send_case final : private channels::sending<T>, public select_case {
  public:
-  send_case(channel<T>& to, T value) noexcept(std::is_nothrow_move_constructible_v<T>)
+  send_case(channel<T>& to, std::type_identity_t<T> value) noexcept(std::is_nothrow_move_constructible_v<T>)
       : channels::sending<T>{to, to.line_, std::move(value)}, select_case{static_cast<channels::operation&>(*this)} {}
 
   /// The value, for as long as it has not been sent; after that it is a moved-from one, to which the next may be assigned.
@@ -152,7 +152,7 @@ class [[nodiscard]] select_awaiter final : public park::task_wait {
 /// @return which one happened, by its place among the cases; wait_error::timeout or stopped if none did. A case whose
 ///   channel is closed (and empty, to receive) can happen: its result() says so.
 ///
-/// - Exactly one happens. [test: select.exactly_one_happens]
+/// - Exactly one happens. [test: select.exactly_one_happens, linearizable.selects]
 /// - The others have neither received nor sent: a send_case keeps its value.
 ///   [test: select.what_loses_has_neither_consumed_nor_dropped]
 /// - Among those that can happen each is as likely as the others. [test: select.is_fair_among_the_ready]
