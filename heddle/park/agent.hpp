@@ -73,6 +73,14 @@ class agent {
   /// it first runs.
   void is_awaited_by(const void* join) noexcept { awaited_by_ = join; }
 
+  /// How many awaits a task may make without waiting before it lets others of its executor run.
+  static constexpr std::uint16_t awaits_in_a_turn = 128;
+
+  /// A task is resumed by its executor: it may await so often again.
+  void begin_turn() noexcept { awaits_left_ = awaits_in_a_turn; }
+  /// One await more; false: it is others' turn.
+  [[nodiscard]] bool may_await_on() noexcept { return awaits_left_ != 0 && --awaits_left_ != 0; }
+
   /// Gives the slot back. A task that ends while it holds a lock ends the program; a thread that does is reported on
   /// standard error and its slot is never used again, so that nobody can be taken for the holder.
   /// - The slot serves others afterwards. [test: agent.an_ended_one_gives_its_slot_back]
@@ -88,6 +96,7 @@ class agent {
 
   std::uint32_t id_{0};
   kind kind_;
+  std::uint16_t awaits_left_{awaits_in_a_turn};
   std::uint64_t known_pair_{0};      // the last two locks, one taken under the other, of which watch knows; 0: none
   park::hold_list* holds_{nullptr};  // beside its slot
   const char* name_;

@@ -27,6 +27,10 @@ class executor {
   /// Takes `item` to be run. Never blocks for room, never fails, never runs the item inline.
   virtual void post(work_item& item) noexcept = 0;
 
+  /// The same for an item that gives way: it runs after those that are queued already. An executor whose post() keeps that
+  /// order has nothing to do here.
+  virtual void post_last(work_item& item) noexcept { post(item); }
+
   /// How many items run at a time at most.
   [[nodiscard]] virtual unsigned threads() const noexcept { return 1; }
 

@@ -384,24 +384,25 @@ void silence(slot& s) noexcept {
 
 void task_wait::claimer::operator()() const noexcept { cancel_current(*target, result); }
 
-std::coroutine_handle<> task_wait::start(std::coroutine_handle<> handle, heddle::agent& who,
-                                         const task_context& context, unwinder unwind) noexcept {
-  if (observes_context_ && context.stop.stop_requested()) return unwind(handle);
+const async_frame* task_wait::frame_of(const work_item& item) noexcept {
+  return static_cast<const task_wait&>(item).frame_;
+}
+
+std::coroutine_handle<> task_wait::start(const task_context& context) noexcept {
+  if (observes_context_ && context.stop.stop_requested()) return go_on_(*this, true);
   if (stop_.stop_requested()) {
     refused(phase::stopped);
-    return handle;
+    return handle_;
   }
   if (refuses_late_ && until_.has_passed()) {
     refused(phase::timed_out);
-    return handle;
+    return handle_;
   }
-  handle_ = handle;
-  unwind_ = unwind;
-  agent_ = &who;
-  slot_ = &who.slot();
+  slot_ = &agent_->slot();
   next = nullptr;
   run = &task_wait::resume_item;
-  set_runs_on(*slot_, who.runs_on());
+  set_runs_on(*slot_, agent_->runs_on());
+  if (frame_ != nullptr && site_.line() == 0) site_ = frame_->at;
   slot_->item = this;
   generation_ = begin_wait(*slot_, what_, until_.ns(), site_, 0);
   armed_ = true;
@@ -414,9 +415,22 @@ std::coroutine_handle<> task_wait::start(std::coroutine_handle<> handle, heddle:
   set_alarm(deadline::never());
   if (!enqueue()) {
     finish();
-    return handle;
+    return handle_;
   }
   return commit_or_continue();
+}
+
+// From the post on another thread may resume the task.
+std::coroutine_handle<> task_wait::give_way() noexcept {
+  run = [](work_item* item) noexcept {
+    auto* self = static_cast<task_wait*>(item);
+    const agent_scope scope{*self->agent_};
+    self->gives_way_ = false;
+    self->agent_->begin_turn();
+    self->go_on_(*self, false).resume();
+  };
+  agent_->runs_on()->post_last(*this);
+  return std::noop_coroutine();
 }
 
 void task_wait::set_alarm(deadline recheck) noexcept {
@@ -470,20 +484,21 @@ std::coroutine_handle<> task_wait::commit_or_continue() noexcept {
     const step next_step = claimed(phase_of(s.claim.load(std::memory_order_acquire)));  // E1
     if (next_step == step::wait) continue;
     finish();
-    return next_step == step::resume ? handle_ : unwind_(handle_);
+    return next_step == step::resume ? handle_ : go_on_(*this, true);
   }
 }
 
 void task_wait::resume_item(work_item* item) noexcept {
   auto* self = static_cast<task_wait*>(item);
   const agent_scope scope{*self->agent_};
+  self->agent_->begin_turn();
   const step next_step = self->claimed(phase_of(self->slot_->claim.load(std::memory_order_acquire)));  // E1
   if (next_step == step::wait) {
     self->commit_or_continue().resume();
     return;
   }
   self->finish();
-  (next_step == step::resume ? self->handle_ : self->unwind_(self->handle_)).resume();
+  (next_step == step::resume ? self->handle_ : self->go_on_(*self, true)).resume();
 }
 
 void task_wait::finish() noexcept {
@@ -498,6 +513,7 @@ void task_wait::finish() noexcept {
 
 void task_wait::abandon() const noexcept {
   if (armed_) fatal("a task was destroyed while it waits; stop it and await its end instead");
+  if (gives_way_) fatal("a task was destroyed while it lets others run; stop it and await its end instead");
 }
 
 }  // namespace heddle::park

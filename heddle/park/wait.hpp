@@ -3,6 +3,7 @@
 #include <heddle/base/deadline.hpp>
 #include <heddle/base/wait_error.hpp>
 #include <heddle/park/agent.hpp>
+#include <heddle/park/async_frame.hpp>
 #include <heddle/park/phase.hpp>
 #include <heddle/park/resource.hpp>
 
@@ -15,10 +16,13 @@
 
 namespace heddle {
 
+class task_binding;
+
 /// What a task hands down to the tasks it awaits or starts.
 struct task_context {
-  std::stop_token stop;  ///< when it fires, every wait of the task ends and the task unwinds as stopped
-  deadline until;        ///< when the work is no longer wanted; told to those who call over a network
+  std::stop_token stop{};                ///< when it fires, every wait of the task ends and the task unwinds as stopped
+  deadline until{};                      ///< when the work is no longer wanted; told to those who call over a network
+  const task_binding* locals = nullptr;  ///< the innermost value bound to a task_local, or null
 };
 
 /// A coroutine promise that carries an agent: what an awaitable of heddle can be awaited from. task<T>'s promise is
@@ -102,19 +106,36 @@ class thread_wait {
 ///   wait.one_claimed_while_it_was_being_armed_is_posted_when_the_result_comes]
 /// - Whoever meant an earlier wait of the same task does not end this one.
 ///   [test: wait.a_late_canceller_does_not_hit_the_next_wait]
+/// - One that is told to give way first lets others of its executor run before it looks whether there is anything to wait
+///   for. [test: task_budget.an_always_ready_loop_lets_others_run]
 class task_wait : private work_item {
  public:
   task_wait(const task_wait&) = delete;
   task_wait& operator=(const task_wait&) = delete;
 
-  [[nodiscard]] bool await_ready() noexcept { return ready(); }
+  [[nodiscard]] bool await_ready() noexcept { return !gives_way_ && ready(); }
 
   template <agent_promise Promise>
   std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> handle) noexcept {
-    return start(handle, handle.promise().agent(), handle.promise().context(), [](std::coroutine_handle<> h) noexcept {
-      return std::coroutine_handle<Promise>::from_address(h.address()).promise().unwind();
-    });
+    if constexpr (std::derived_from<Promise, async_frame>) frame_ = &handle.promise();
+    handle_ = handle;
+    agent_ = &handle.promise().agent();
+    go_on_ = [](task_wait& self, bool unwinds) noexcept -> std::coroutine_handle<> {
+      const auto suspended = std::coroutine_handle<Promise>::from_address(self.handle_.address());
+      auto& promise = suspended.promise();
+      if (unwinds || (self.observes_context_ && promise.context().stop.stop_requested())) return promise.unwind();
+      return self.ready() ? suspended : self.task_wait::await_suspend(suspended);
+    };
+    return gives_way_ ? give_way() : start(handle.promise().context());
   }
+
+  /// The task has awaited so often without waiting that it is others' turn: it is posted to its executor's end, and awaits
+  /// then, unless it has been stopped. To be called before await_ready().
+  /// - So a loop that never waits can be stopped. [test: task_budget.a_stop_that_comes_while_others_run_ends_the_task]
+  void give_way_first() noexcept { gives_way_ = true; }
+
+  /// The innermost coroutine of the chain that waits in `item`, a suspended task's slot::item; null if it has no frames.
+  [[nodiscard]] static const async_frame* frame_of(const work_item& item) noexcept;
 
  protected:
   /// What follows a claim.
@@ -125,6 +146,7 @@ class task_wait : private work_item {
   };
 
   /// @param until,stop the operation's own limits; the task's context is observed besides.
+  /// @param site the waiting call; an empty one stands for the place of the co_await, as far as the coroutine knows it.
   task_wait(const resource& what, deadline until, std::stop_token stop, std::source_location site) noexcept
       : what_{what}, until_{until}, stop_{std::move(stop)}, site_{site} {}
   ~task_wait() { abandon(); }
@@ -180,10 +202,9 @@ class task_wait : private work_item {
     void operator()() const noexcept;
   };
   using stop_watch = std::optional<std::stop_callback<claimer>>;
-  using unwinder = std::coroutine_handle<> (*)(std::coroutine_handle<>) noexcept;
 
-  std::coroutine_handle<> start(std::coroutine_handle<> handle, heddle::agent& who, const task_context& context,
-                                unwinder unwind) noexcept;
+  std::coroutine_handle<> start(const task_context& context) noexcept;
+  std::coroutine_handle<> give_way() noexcept;
   std::coroutine_handle<> commit_or_continue() noexcept;
   void set_alarm(deadline recheck) noexcept;
   void forget_limits() noexcept;
@@ -196,7 +217,8 @@ class task_wait : private work_item {
   std::source_location site_;
   std::stop_token context_stop_;
   std::coroutine_handle<> handle_;
-  unwinder unwind_ = nullptr;
+  std::coroutine_handle<> (*go_on_)(task_wait&, bool unwinds) noexcept = nullptr;
+  const async_frame* frame_ = nullptr;
   heddle::agent* agent_ = nullptr;
   slot* slot_ = nullptr;
   std::uint64_t generation_ = 0;
@@ -204,6 +226,7 @@ class task_wait : private work_item {
   bool observes_context_ = true;
   bool clock_keeps_time_ = true;
   bool refuses_late_ = true;
+  bool gives_way_ = false;
   stop_watch own_watch_;
   stop_watch context_watch_;
 };

@@ -21,7 +21,7 @@ namespace sync {
 /// A coroutine that runs as a part of the task that awaits it: same agent, same context. Awaited once.
 class [[nodiscard]] steps {
  public:
-  class promise_type {
+  class promise_type : public park::async_frame {
    public:
     [[nodiscard]] heddle::agent& agent() noexcept { return *agent_; }
     [[nodiscard]] const task_context& context() const noexcept { return *context_; }
@@ -62,6 +62,7 @@ class [[nodiscard]] steps {
   template <agent_promise Promise>
   std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> awaiting) noexcept {
     promise_type& own = frame_.promise();
+    if constexpr (std::derived_from<Promise, park::async_frame>) own.awaited_by = &awaiting.promise();
     own.agent_ = &awaiting.promise().agent();
     own.context_ = &awaiting.promise().context();
     own.continuation_ = awaiting;

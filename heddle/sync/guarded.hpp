@@ -60,6 +60,7 @@ class guarded {
     /// @param wait makes the lock's own awaiter.
     template <std::invocable MakeAwaiter>
     basic_lock_awaiter(MakeAwaiter wait, Value& value) noexcept : inner_{wait()}, value_{value} {}
+    void give_way_first() noexcept { inner_.give_way_first(); }
     [[nodiscard]] bool await_ready() noexcept { return inner_.await_ready(); }
     template <agent_promise Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> self) noexcept {

@@ -8,6 +8,8 @@
 #define HEDDLE_THREAD_SAFETY(x)
 #endif
 
+#include <cstddef>
+
 namespace heddle::sys {
 
 /// Tells the core that this is a spin-wait loop.
@@ -42,5 +44,17 @@ inline constexpr bool under_asan = false;
 #else
 inline constexpr bool under_asan = false;
 #endif
+
+extern "C" void __asan_poison_memory_region(void const volatile*, std::size_t);
+extern "C" void __asan_unpoison_memory_region(void const volatile*, std::size_t);
+
+/// From here on AddressSanitizer reports each access to the memory; for memory that is kept to be used again.
+inline void poison([[maybe_unused]] const void* memory, [[maybe_unused]] std::size_t size) noexcept {
+  if constexpr (under_asan) __asan_poison_memory_region(memory, size);
+}
+/// And no more.
+inline void unpoison([[maybe_unused]] const void* memory, [[maybe_unused]] std::size_t size) noexcept {
+  if constexpr (under_asan) __asan_unpoison_memory_region(memory, size);
+}
 
 }  // namespace heddle::sys

@@ -8,6 +8,7 @@
 #include <climits>
 #include <csignal>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 namespace heddle::sys {
@@ -17,12 +18,16 @@ namespace {
 /// takes the thread apart in the very last), so that other libraries' destructors, which may still use heddle, run
 /// before it.
 struct exit_record {
-  void (*last)(void*);
-  void* argument;
+  struct call {
+    void (*last)(void*);
+    void* argument;
+  };
+  call calls[4];
+  unsigned count;
   int round;
 };
 
-constinit thread_local exit_record exit_of_thread{nullptr, nullptr, 0};
+constinit thread_local exit_record exit_of_thread{{}, 0, 0};
 
 pthread_key_t exit_key() noexcept {
   static const pthread_key_t key = [] {
@@ -33,7 +38,10 @@ pthread_key_t exit_key() noexcept {
         pthread_setspecific(exit_key(), record);
         return;
       }
-      record->last(record->argument);
+      while (record->count != 0) {
+        const exit_record::call last = record->calls[--record->count];
+        last.last(last.argument);
+      }
     });
     if (rc != 0) fatal("no thread-specific key is left for heddle");
     return made;
@@ -73,7 +81,11 @@ bool has_real_time_policy() noexcept {
 }
 
 void at_thread_exit(void (*last)(void*), void* argument) noexcept {
-  exit_of_thread = {last, argument, 0};
+  exit_record& record = exit_of_thread;
+  if (record.count == std::size(record.calls))
+    fatal("more is to be done at the end of a thread than heddle has room for");
+  record.calls[record.count++] = {last, argument};
+  record.round = 0;
   pthread_setspecific(exit_key(), &exit_of_thread);
 }
 

@@ -28,7 +28,7 @@ void block_all_signals() noexcept;
 [[nodiscard]] bool has_real_time_policy() noexcept;
 
 /// Calls `last(argument)` when the calling thread ends, in the last round of thread-specific destructors, so after
-/// almost all thread_local objects are gone.
+/// almost all thread_local objects are gone. Up to four calls, the last one registered first.
 void at_thread_exit(void (*last)(void*), void* argument) noexcept;
 
 /// Registers handlers around fork(2); see pthread_atfork(3).

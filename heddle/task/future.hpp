@@ -3,6 +3,7 @@
 #include <heddle/base/deadline.hpp>
 #include <heddle/base/fatal.hpp>
 #include <heddle/base/wait_error.hpp>
+#include <heddle/park/executor.hpp>
 #include <heddle/park/queue.hpp>
 #include <heddle/park/wait.hpp>
 
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <exception>
 #include <expected>
+#include <functional>
 #include <optional>
 #include <source_location>
 #include <stdexcept>
@@ -29,9 +31,17 @@ class broken_promise final : public std::runtime_error {
 template <class T>
 class future;
 template <class T>
+class shared_future;
+template <class T>
 class promise;
 
 namespace futures {
+
+/// What is run when there is an answer; linked by the state that is waited for.
+struct continuation {
+  continuation* next = nullptr;
+  void (*run)(continuation*) noexcept = nullptr;
+};
 
 /// What a promise and its future share, without the value. Counted: the last owner destroys it.
 class state_base {
@@ -57,6 +67,16 @@ class state_base {
     answered();
   }
 
+  /// Runs `then` once when there is an answer, on the thread that answers; at once if it is there. Runs that follow from
+  /// others on the same thread come after each other, not within each other.
+  void on_answer(continuation& then) noexcept;
+
+  /// Says that nobody wants the answer any more. It comes all the same.
+  void cancel() noexcept;
+
+  /// Fires when cancel() has been called.
+  [[nodiscard]] std::stop_token when_cancelled();
+
  protected:
   state_base() noexcept = default;
   virtual ~state_base();
@@ -77,6 +97,14 @@ class state_base {
   /// a worker that would have run it anyway.
   virtual void help() noexcept {}
 
+  /// Called by cancel(): what has not begun may be answered at once.
+  virtual void withdraw() noexcept {}
+
+  [[nodiscard]] const std::exception_ptr& error() const noexcept { return error_; }
+
+  /// Guards what a derived class adds; see park::queue_guard.
+  [[nodiscard]] park::queue& lock() noexcept { return waiters_; }
+
  private:
   friend class wait_for_answer;
 
@@ -87,8 +115,11 @@ class state_base {
   std::atomic<std::uint32_t> owners_{1};
   std::atomic<std::uint32_t> source_{0};  // the agent that the answer comes from, if that is known
   std::atomic<bool> ready_{false};        // set once, under waiters_' lock
+  bool cancelled_{false};                 // under waiters_' lock
   park::queue waiters_;
-  std::exception_ptr error_;  // written before ready_, by the one who answers
+  continuation* continuations_{nullptr};           // under waiters_' lock; the last one first
+  std::stop_source cancelling_{std::nostopstate};  // under waiters_' lock; made when it is asked for
+  std::exception_ptr error_;                       // written before ready_, by the one who answers
 };
 
 /// A task's wait for an answer.
@@ -122,6 +153,10 @@ class state : public state_base {
     this->rethrow();
     return std::move(*value_);
   }
+  const T& peek() const {
+    if (this->error()) std::rethrow_exception(this->error());
+    return *value_;
+  }
 
  protected:
   /// Stores the value; answered() makes it visible.
@@ -139,6 +174,9 @@ class state<void> : public state_base {
  public:
   void answer() noexcept { answered(); }
   void take() { rethrow(); }
+  void peek() const {
+    if (error()) std::rethrow_exception(error());
+  }
 };
 
 template <class T>
@@ -159,9 +197,105 @@ class handle {
     if (state_ != nullptr) state_->disown();
   }
   [[nodiscard]] state<T>* get() const noexcept { return state_; }
+  /// Another share of the same.
+  [[nodiscard]] handle again() const noexcept {
+    if (state_ != nullptr) state_->own();
+    return handle{state_};
+  }
 
  private:
   state<T>* state_ = nullptr;
+};
+
+template <class Fn, class T>
+struct result_of_then {
+  using type = std::invoke_result_t<Fn, T>;
+};
+template <class Fn>
+struct result_of_then<Fn, void> {
+  using type = std::invoke_result_t<Fn>;
+};
+
+/// The state of what future::then() returns: runs `fn` on the answer of another.
+template <class T, class Fn>
+class then_state final : public state<typename result_of_then<Fn, T>::type>, private continuation, private work_item {
+  using result = typename result_of_then<Fn, T>::type;
+
+ public:
+  then_state(handle<T>&& source, executor* where, Fn&& fn)
+      : source_{std::move(source)}, where_{where}, fn_{std::move(fn)} {}
+
+  /// Once: waits for the answer on its own share.
+  void begin() noexcept {
+    this->own();
+    continuation::run = [](continuation* due) noexcept {
+      auto* const self = static_cast<then_state*>(due);
+      if (self->where_ == nullptr) return self->call();
+      self->work_item::run = [](work_item* item) noexcept { static_cast<then_state*>(item)->call(); };
+      self->where_->post(*self);
+    };
+    source_.get()->on_answer(*this);
+  }
+
+ private:
+  void call() noexcept {
+    const handle<T> source = take_source();
+    std::exception_ptr thrown;
+    try {
+      if constexpr (std::is_void_v<T>) {
+        source.get()->take();
+        if constexpr (std::is_void_v<result>) {
+          std::invoke(std::move(*fn_));
+        } else {
+          this->keep(std::invoke(std::move(*fn_)));
+        }
+      } else if constexpr (std::is_void_v<result>) {
+        std::invoke(std::move(*fn_), source.get()->take());
+      } else {
+        this->keep(std::invoke(std::move(*fn_), source.get()->take()));
+      }
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+    fn_.reset();
+    if (thrown) {
+      this->answer_with(std::move(thrown));
+    } else {
+      this->answered();
+    }
+    this->disown();
+  }
+
+  handle<T> take_source() noexcept {
+    const park::queue_guard guard{this->lock()};
+    return std::move(source_);
+  }
+
+  void withdraw() noexcept override {
+    handle<T> source;
+    {
+      const park::queue_guard guard{this->lock()};
+      source = source_.again();
+    }
+    if (source.get() != nullptr) source.get()->cancel();
+  }
+
+  handle<T> source_;  // under lock(), until it is called
+  executor* where_;
+  std::optional<Fn> fn_;
+};
+
+/// What `co_await` of a shared_future uses.
+template <class T>
+class [[nodiscard]] shared_awaiter final : public wait_for_answer {
+ public:
+  explicit shared_awaiter(handle<T>&& state) noexcept
+      : wait_for_answer{*state.get(), deadline::never(), {}, {}}, state_{std::move(state)} {}
+  /// The answer.
+  [[nodiscard]] std::add_lvalue_reference_t<const T> await_resume() const { return state_.get()->peek(); }
+
+ private:
+  handle<T> state_;
 };
 
 /// What `co_await std::move(f)` uses.
@@ -255,10 +389,34 @@ class [[nodiscard]] future {
     return {state("async_wait"), until, std::move(stop), site};
   }
 
+  /// Runs `fn(value)` when there is an answer, and gives a future of what it returns or throws. An exception is passed on
+  /// without calling `fn`. Ends this future. Of a future<void> `fn()` is called.
+  /// @param where runs it. Without it whoever answers does, or the caller if the answer is there: then `fn` must be short
+  ///   and must not wait.
+  /// - [test: future.then_runs_when_there_is_an_answer, future.then_runs_on_the_executor,
+  ///   future.an_exception_passes_by_then]
+  /// - A chain of any length does not grow the stack. [test: future.a_long_chain_of_then_does_not_grow_the_stack]
+  template <class Fn>
+  [[nodiscard]] auto then(executor& where, Fn fn) && {
+    return chained(&where, std::move(fn));
+  }
+  template <class Fn>
+  [[nodiscard]] auto then(Fn fn) && {
+    return chained(nullptr, std::move(fn));
+  }
+
+  /// Says that the answer is not wanted any more: promise::when_cancelled() fires, what has not begun in a thread_pool does
+  /// not begin, and then() passes it on to where it came from. The future stays, and gets an answer, whatever that is.
+  /// - [test: future.cancelling_reaches_the_promise, future.cancelling_goes_up_a_chain]
+  void cancel() const noexcept { state("cancel").cancel(); }
+
+  /// Turns it into a future that can be copied and read again and again. Ends this one.
+  [[nodiscard]] shared_future<T> share() && noexcept { return shared_future<T>{take("share")}; }
+
   /// For tasks: `T value = co_await std::move(f);` When the task is stopped while it waits, it unwinds, and the answer
   /// is dropped when it comes.
   [[nodiscard]] futures::value_awaiter<T> operator co_await() && noexcept {
-    return {take("co_await"), std::source_location::current()};
+    return {take("co_await"), std::source_location{}};
   }
 
  private:
@@ -270,8 +428,86 @@ class [[nodiscard]] future {
     if (!valid()) no_state(use);
     return std::move(state_);
   }
+  template <class Fn>
+  auto chained(executor* where, Fn&& fn) {
+    using result = typename futures::result_of_then<Fn, T>::type;
+    static_assert(!std::is_reference_v<result>, "a future holds values");
+    if (!valid()) no_state("then");
+    auto* const made = new futures::then_state<T, Fn>{std::move(state_), where, std::move(fn)};
+    future<result> answer{futures::handle<result>{made}};
+    made->begin();
+    return answer;
+  }
   [[noreturn]] static void no_state(const char*) noexcept {
     fatal("a future was used that has been read or moved from; ask valid() first");
+  }
+
+  futures::handle<T> state_;
+};
+
+/// A future that can be copied; every copy reads the same answer, as often as it likes. Made by future::share().
+///
+/// - Threads and tasks read the same value. [test: shared_future.threads_and_tasks_read_the_same_value]
+/// - An exception is thrown to each. [test: shared_future.an_exception_is_thrown_to_each]
+///
+/// Deadline and stop: as for future. Thread-safety: each copy belongs to one agent at a time; copies of one may be used
+/// from different threads. The value is shared: it is const.
+template <class T>
+class shared_future {
+ public:
+  using value_type = T;
+
+  /// A future of nothing.
+  shared_future() noexcept = default;
+  explicit shared_future(futures::handle<T> shared) noexcept : state_{std::move(shared)} {}
+  shared_future(const shared_future& other) noexcept : state_{other.state_.again()} {}
+  shared_future(shared_future&&) noexcept = default;
+  shared_future& operator=(shared_future other) noexcept {
+    state_ = std::move(other.state_);
+    return *this;
+  }
+  ~shared_future() = default;
+
+  /// Whether it stands for a value.
+  [[nodiscard]] bool valid() const noexcept { return state_.get() != nullptr; }
+  /// Whether the answer is there, so that nothing would wait.
+  [[nodiscard]] bool is_ready() const noexcept { return state().is_ready(); }
+
+  /// Waits for the answer, without end: the value, which lives as long as any copy; or throws the exception.
+  std::add_lvalue_reference_t<const T> get(std::source_location site = std::source_location::current()) const {
+    state().wait(site);
+    return state_.get()->peek();
+  }
+
+  /// As future::wait_until.
+  [[nodiscard]] std::expected<void, wait_error> wait_until(
+      deadline until, const std::stop_token& stop = {},
+      std::source_location site = std::source_location::current()) const noexcept {
+    return state().wait(until, stop, site);
+  }
+
+  /// For tasks: as wait_until. A copy must live until this has ended.
+  [[nodiscard]] futures::until_awaiter async_wait(
+      deadline until = {}, std::stop_token stop = {},
+      std::source_location site = std::source_location::current()) const noexcept {
+    return {state(), until, std::move(stop), site};
+  }
+
+  /// For tasks: `const T& value = co_await f;` A task that is stopped while it waits unwinds; the others get their answer.
+  /// - [test: shared_future.a_stopped_reader_leaves_the_others_theirs]
+  [[nodiscard]] futures::shared_awaiter<T> operator co_await() const& noexcept {
+    (void)state();
+    return futures::shared_awaiter<T>{state_.again()};
+  }
+  void operator co_await() && = delete;  // the value would go with it
+
+  /// As future::cancel(); for all copies.
+  void cancel() const noexcept { state().cancel(); }
+
+ private:
+  [[nodiscard]] futures::state_base& state() const noexcept {
+    if (!valid()) fatal("a shared_future was used that stands for nothing; ask valid() first");
+    return *state_.get();
   }
 
   futures::handle<T> state_;
@@ -307,6 +543,14 @@ class promise {
     if (std::exchange(given_, true)) fatal("a promise has one future, and it was asked for twice");
     state_.get()->own();
     return future<T>{futures::handle<T>{state_.get()}};
+  }
+
+  /// Fires when the future has been cancelled: nobody wants the answer any more. Answer all the same, as with an exception,
+  /// or let the promise go.
+  /// @throws std::bad_alloc
+  [[nodiscard]] std::stop_token when_cancelled() {
+    if (state_.get() == nullptr) fatal("a promise was used that has been moved from");
+    return state_.get()->when_cancelled();
   }
 
   /// Answers with a value. If making the value throws, the promise stays unanswered.

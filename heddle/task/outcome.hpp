@@ -3,6 +3,7 @@
 #include <heddle/base/fatal.hpp>
 
 #include <exception>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -11,6 +12,12 @@ namespace heddle {
 
 /// The outcome of a task that was stopped.
 struct stopped_t {};
+
+/// Thrown where a task's third outcome meets a thread, by sync_wait or the future of start_on.
+class task_stopped final : public std::runtime_error {
+ public:
+  task_stopped() : std::runtime_error{"the task was stopped"} {}
+};
 
 /// How a task ended: with a value, with an exception, or stopped. Stopped is not an exception, so no catch clause can
 /// swallow it; it is seen only by those who ask for the outcome.

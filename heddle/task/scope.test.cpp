@@ -4,6 +4,7 @@
 #include <heddle/sync/mutex.hpp>
 #include <heddle/sync/semaphore.hpp>
 #include <heddle/task/sync_wait.hpp>
+#include <heddle/task/task_local.hpp>
 #include <tests/support/tasks.hpp>
 #include <tests/support/waiting.hpp>
 
@@ -291,6 +292,80 @@ TEST(scope, a_stopped_child_is_no_failure) {
     co_return true;
   };
   EXPECT_TRUE(sync_wait(open()));
+}
+
+constexpr task_local<int> request;
+
+TEST(scope, a_child_inherits_deadline_stop_name_and_locals) {
+  manual_executor ready;
+  semaphore never{0};
+  struct seen {
+    deadline until;
+    const int* request = nullptr;
+    bool stopped_before = false;
+    bool stopped_after = false;
+  };
+  seen child;
+  const auto look = [](seen& by, semaphore& s) -> task<void> {
+    const task_context& own = co_await this_task::context();
+    by.until = own.until;
+    by.request = co_await request.get();
+    by.stopped_before = own.stop.stop_requested();
+    struct at_end {
+      seen& by;
+      const task_context& own;
+      ~at_end() { by.stopped_after = own.stop.stop_requested(); }
+    };
+    const at_end last{by, own};
+    (void)co_await s.async_acquire();
+  };
+  const auto open = [](auto body, seen& by, semaphore& s) -> task<void> {
+    co_await request.with(7, with_scope([&](scope& children) -> task<void> {
+                            children.spawn(body(by, s));
+                            co_return;
+                          }));
+  };
+  started whole{ready, open(look, child, never), "opener", deadline::at_ns(9'000'000'000'000'000'000)};
+  ready.run_all();
+  ASSERT_TRUE(waited_for(never));
+  EXPECT_EQ(test::waits_for(&never).front().name, "opener");
+  EXPECT_EQ(child.until, deadline::at_ns(9'000'000'000'000'000'000));
+  ASSERT_NE(child.request, nullptr);
+  EXPECT_EQ(*child.request, 7);
+  EXPECT_FALSE(child.stopped_before);
+  whole.stop();
+  ready.run_all();
+  ASSERT_TRUE(whole.was_stopped());
+  EXPECT_TRUE(child.stopped_after);
+}
+
+TEST(scope, errors_come_in_the_order_of_the_failures) {
+  const auto open = []() -> task<std::string> {
+    try {
+      co_await with_scope(
+          [](scope& children) -> task<void> {
+            children.spawn(fail("a"));
+            children.spawn(fail("b"));
+            co_await this_task::yield();
+            co_await this_task::yield();
+            children.spawn(fail("d"));
+            throw std::runtime_error{"c"};
+          },
+          scope_policy::collect_all);
+    } catch (const scope_errors& all) {
+      std::string order;
+      for (const std::exception_ptr& each : all.errors()) {
+        try {
+          std::rethrow_exception(each);
+        } catch (const std::runtime_error& error) {
+          order += error.what();
+        }
+      }
+      co_return order;
+    }
+    co_return "nothing was thrown";
+  };
+  EXPECT_EQ(sync_wait(open()), "abcd");
 }
 
 TEST(scope, children_on_many_threads_are_all_joined) {

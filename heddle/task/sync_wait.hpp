@@ -3,15 +3,10 @@
 #include <heddle/task/root.hpp>
 #include <heddle/task/run_loop.hpp>
 
-#include <stdexcept>
+#include <optional>
+#include <utility>
 
 namespace heddle {
-
-/// Thrown by sync_wait when the task was stopped: the place where a task's third outcome meets a thread.
-class task_stopped final : public std::runtime_error {
- public:
-  task_stopped() : std::runtime_error{"the task was stopped"} {}
-};
 
 /// Runs a task on the calling thread until it ends, and gives its outcome. What the task starts runs here, too.
 /// @param context the stop token and the deadline that it inherits.

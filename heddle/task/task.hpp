@@ -3,12 +3,16 @@
 #include <heddle/sys/coroutines.hpp>
 //
 #include <heddle/base/fatal.hpp>
+#include <heddle/park/async_frame.hpp>
 #include <heddle/park/wait.hpp>
+#include <heddle/task/frame_memory.hpp>
 #include <heddle/task/outcome.hpp>
 
 #include <concepts>
+#include <cstddef>
 #include <exception>
 #include <optional>
+#include <source_location>
 #include <type_traits>
 #include <utility>
 
@@ -17,60 +21,151 @@ namespace heddle {
 template <class T = void>
 class task;
 
-/// What the promises of heddle's coroutines share: the agent that runs the chain, the context that is handed down, and
-/// the links of the chain.
+namespace tasks {
+
+/// A chain of coroutines that await each other: the agent that they are together. Made by whoever starts one; goes with
+/// its first coroutine.
+class chain : public work_item {
+ public:
+  /// @param name static text for the inspector, or null.
+  /// @param awaited_by the resource of the wait that this chain's end will end, or null: see agent::is_awaited_by().
+  chain(executor& runs_on, const char* name, const void* awaited_by) noexcept
+      : self_{agent::kind::task, name, &runs_on} {
+    self_.is_awaited_by(awaited_by);
+  }
+  chain(const chain&) = delete;
+  chain& operator=(const chain&) = delete;
+
+  [[nodiscard]] agent& self() noexcept { return self_; }
+
+  /// Lets others of the executor run, then resumes `next_one` of this chain, which does not run meanwhile.
+  void resume_later(std::coroutine_handle<> next_one) noexcept;
+
+  /// The first coroutine has ended and is suspended for good: destroys it, then the chain. The last access to the chain.
+  virtual void first_has_ended() noexcept = 0;
+
+ protected:
+  ~chain() = default;
+
+ private:
+  agent self_;
+  std::coroutine_handle<> later_;
+};
+
+}  // namespace tasks
+
+/// What the promises of heddle's coroutines share: the agent that runs the chain, the context that is handed down, the
+/// links of the chain, and the memory of the frames.
+///
+/// **Memory.** Frames come from a pool of the thread (frame_memory.hpp). When there is no memory for a frame, the call of
+/// the coroutine throws std::bad_alloc: nothing has begun, and the arguments are destroyed.
+/// - [test: frame_memory.without_memory_for_a_frame_the_call_throws]
+///
+/// **The end of a chain.** Frames are destroyed one after the other, not one within the other, so the depth of a chain
+/// costs no stack, however it ends.
+/// - [test: task.a_deep_chain_is_stopped_without_growing_the_stack,
+///   task.an_exception_through_a_deep_chain_does_not_grow_the_stack]
 ///
 /// Thread-safety: touched only by the thread that runs the chain.
-class promise_base {
+class promise_base : public park::async_frame {
  public:
   promise_base(const promise_base&) = delete;
   promise_base& operator=(const promise_base&) = delete;
 
-  [[nodiscard]] heddle::agent& agent() noexcept { return *agent_; }
+  static void* operator new(std::size_t size) { return tasks::allocate_frame(size); }
+  static void operator delete(void* frame, std::size_t size) noexcept { tasks::free_frame(frame, size); }
+
+  [[nodiscard]] heddle::agent& agent() noexcept { return chain_->self(); }
   [[nodiscard]] const task_context& context() const noexcept { return *context_; }
 
-  /// The coroutine that awaits this one, or null at the root.
-  [[nodiscard]] promise_base* parent() const noexcept { return parent_; }
+  /// The coroutine that awaits this one, or null for the first one of a chain.
+  [[nodiscard]] promise_base* parent() const noexcept {
+    return const_cast<promise_base*>(static_cast<const promise_base*>(awaited_by));
+  }
+
+  /// Notes where the coroutine awaits, and whether it has awaited so often without waiting that it is others' turn.
+  template <class Awaited>
+  [[nodiscard]] Awaited&& await_transform(Awaited&& awaited,
+                                          std::source_location site = std::source_location::current()) noexcept {
+    at = site;
+    if constexpr (requires { awaited.give_way_first(); }) {
+      if (!agent().may_await_on()) awaited.give_way_first();
+    }
+    return std::forward<Awaited>(awaited);
+  }
 
   /// Ends this coroutine and those that await it as stopped, up to the one that asked for an outcome: returns what to
   /// resume. The frames in between are destroyed by it, innermost first, without being resumed.
   [[nodiscard]] std::coroutine_handle<> unwind() noexcept {
     promise_base* p = this;
-    while (!p->outcome_wanted_) p = p->parent_;
+    while (!p->outcome_wanted_) {
+      promise_base* const up = p->parent();
+      std::exchange(*p->kept_in_, nullptr).destroy();
+      p = up;
+    }
     p->stopped_ = true;
-    return p->continuation_;
+    return p->next();
   }
+
+  /// What to resume when this coroutine has ended: the one that awaits it. The first one goes with its chain here.
+  [[nodiscard]] std::coroutine_handle<> next() noexcept {
+    if (awaited_by != nullptr) return continuation_;
+    chain_->first_has_ended();
+    return std::noop_coroutine();
+  }
+
+  void unhandled_exception() noexcept { error_ = std::current_exception(); }
+
+  /// How it ended, without the value.
+  [[nodiscard]] bool was_stopped() const noexcept { return stopped_; }
+  [[nodiscard]] bool has_value() const noexcept { return !stopped_ && !error_; }
+  /// The exception, or null; the coroutine keeps no share of it.
+  [[nodiscard]] std::exception_ptr take_error() noexcept { return std::exchange(error_, nullptr); }
+
+  /// It is the first of a chain.
+  void begins(tasks::chain& whole, const task_context& context) noexcept {
+    chain_ = &whole;
+    context_ = &context;
+    outcome_wanted_ = true;
+  }
+
+  /// It is awaited by `parent`, on its behalf. Returns what to resume: this coroutine.
+  /// @param kept_in the handle by which the awaiting coroutine owns this one.
+  [[nodiscard]] std::coroutine_handle<> adopt(std::coroutine_handle<> continuation, promise_base& parent,
+                                              const task_context& context, std::coroutine_handle<>& kept_in,
+                                              bool outcome_wanted) noexcept {
+    awaited_by = &parent;
+    chain_ = parent.chain_;
+    context_ = &context;
+    continuation_ = continuation;
+    kept_in_ = &kept_in;
+    outcome_wanted_ = outcome_wanted;
+    if (!gives_way_) return kept_in;
+    gives_way_ = false;
+    chain_->resume_later(kept_in);
+    return std::noop_coroutine();
+  }
+
+  /// It is about to be awaited by a task that has awaited so often without waiting that it is others' turn.
+  void give_way_first() noexcept { gives_way_ = true; }
 
  protected:
   promise_base() noexcept = default;
   ~promise_base() = default;
 
-  // Awaited by `parent`, on its behalf.
-  void adopt(std::coroutine_handle<> continuation, promise_base& parent, const task_context& context,
-             bool outcome_wanted) noexcept {
-    continuation_ = continuation;
-    parent_ = &parent;
-    agent_ = parent.agent_;
-    context_ = &context;
-    outcome_wanted_ = outcome_wanted;
+  void rethrow() {
+    if (error_) std::rethrow_exception(take_error());
   }
-
-  // A chain of its own.
-  void be_root(heddle::agent& self, const task_context& context) noexcept {
-    agent_ = &self;
-    context_ = &context;
-  }
-
-  [[nodiscard]] bool was_stopped() const noexcept { return stopped_; }
-  [[nodiscard]] std::coroutine_handle<> continuation() const noexcept { return continuation_; }
 
  private:
-  heddle::agent* agent_ = nullptr;
+  tasks::chain* chain_ = nullptr;
   const task_context* context_ = nullptr;
-  promise_base* parent_ = nullptr;
-  std::coroutine_handle<> continuation_;
+  std::coroutine_handle<> continuation_;  // the awaiting coroutine
+  std::coroutine_handle<>* kept_in_ = nullptr;
+  std::exception_ptr error_;
   bool outcome_wanted_ = false;
   bool stopped_ = false;
+  bool gives_way_ = false;
 };
 
 namespace tasks {
@@ -124,21 +219,16 @@ class promise final : public promise_base, public result_of<T> {
   task<T> get_return_object() noexcept;
   [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
   [[nodiscard]] final_awaiter final_suspend() const noexcept { return {}; }
-  void unhandled_exception() noexcept { error_ = std::current_exception(); }
-  [[nodiscard]] std::coroutine_handle<> next() const noexcept { return continuation(); }
 
- private:
-  friend class awaiter<T>;
-  friend class outcome_awaiter<T>;
-
+  /// The value; throws the exception. It must not have been stopped.
   T result() {
-    if (error_) std::rethrow_exception(std::move(error_));
+    this->rethrow();
     return this->take();
   }
 
-  outcome<T> how_it_ended() {
+  outcome<T> how_it_ended() noexcept {
     if (was_stopped()) return stopped_t{};
-    if (error_) return std::move(error_);
+    if (!has_value()) return take_error();
     try {
       if constexpr (std::is_void_v<T>) {
         return outcome<T>{std::in_place};
@@ -149,8 +239,6 @@ class promise final : public promise_base, public result_of<T> {
       return std::current_exception();
     }
   }
-
-  std::exception_ptr error_;
 };
 
 }  // namespace tasks
@@ -193,16 +281,26 @@ class [[nodiscard]] task {
 
   [[nodiscard]] bool valid() const noexcept { return static_cast<bool>(frame_); }
 
+  void give_way_first() noexcept {
+    if (valid()) promise().give_way_first();
+  }
+
   /// Runs it to its end. May be awaited once.
   tasks::awaiter<T> operator co_await() && noexcept;
 
+  /// For those who start chains; it must be valid().
+  [[nodiscard]] promise_type& promise() const noexcept {
+    return std::coroutine_handle<promise_type>::from_address(frame_.address()).promise();
+  }
+  [[nodiscard]] std::coroutine_handle<>& frame() noexcept { return frame_; }
+  /// Gives the coroutine away.
+  [[nodiscard]] std::coroutine_handle<> release() && noexcept { return std::exchange(frame_, nullptr); }
+
  private:
   friend class tasks::promise<T>;
-  friend class tasks::awaiter<T>;
-  friend class tasks::outcome_awaiter<T>;
   explicit task(std::coroutine_handle<promise_type> frame) noexcept : frame_{frame} {}
 
-  std::coroutine_handle<promise_type> frame_;
+  std::coroutine_handle<> frame_;
 };
 
 namespace tasks {
@@ -212,27 +310,34 @@ task<T> promise<T>::get_return_object() noexcept {
   return task<T>{std::coroutine_handle<promise>::from_promise(*this)};
 }
 
+/// Awaits a task in a context; its exception is thrown, its stop unwinds the awaiting coroutine, too.
 template <class T>
 class [[nodiscard]] awaiter {
  public:
-  explicit awaiter(task<T>&& awaited) noexcept : task_{std::move(awaited)} {}
+  /// @param context null: that of the awaiting coroutine.
+  explicit awaiter(task<T>&& awaited, const task_context* context = nullptr) noexcept
+      : task_{std::move(awaited)}, context_{context} {}
 
+  void give_way_first() noexcept {
+    if (task_.valid()) task_.promise().give_way_first();
+  }
   [[nodiscard]] bool await_ready() const noexcept {
-    if (!task_.frame_) fatal("a task was awaited that has been moved from or awaited before");
+    if (!task_.valid()) fatal("a task was awaited that has been moved from or awaited before");
     return false;
   }
   template <std::derived_from<promise_base> Promise>
   std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> parent) noexcept {
-    task_.frame_.promise().adopt(parent, parent.promise(), parent.promise().context(), false);
-    return task_.frame_;
+    const task_context& context = context_ != nullptr ? *context_ : parent.promise().context();
+    return task_.promise().adopt(parent, parent.promise(), context, task_.frame(), false);
   }
   T await_resume() {
     const task<T> finished = std::move(task_);  // its frame goes with the full expression at the latest
-    return finished.frame_.promise().result();
+    return finished.promise().result();
   }
 
  private:
   task<T> task_;
+  const task_context* context_;
 };
 
 template <class T>
@@ -241,19 +346,21 @@ class [[nodiscard]] outcome_awaiter {
   outcome_awaiter(task<T>&& awaited, const task_context* context) noexcept
       : task_{std::move(awaited)}, context_{context} {}
 
+  void give_way_first() noexcept {
+    if (task_.valid()) task_.promise().give_way_first();
+  }
   [[nodiscard]] bool await_ready() const noexcept {
-    if (!task_.frame_) fatal("a task was awaited that has been moved from or awaited before");
+    if (!task_.valid()) fatal("a task was awaited that has been moved from or awaited before");
     return false;
   }
   template <std::derived_from<promise_base> Promise>
   std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> parent) noexcept {
     const task_context& context = context_ != nullptr ? *context_ : parent.promise().context();
-    task_.frame_.promise().adopt(parent, parent.promise(), context, true);
-    return task_.frame_;
+    return task_.promise().adopt(parent, parent.promise(), context, task_.frame(), true);
   }
   outcome<T> await_resume() noexcept {
     const task<T> finished = std::move(task_);
-    return finished.frame_.promise().how_it_ended();
+    return finished.promise().how_it_ended();
   }
 
  private:
@@ -266,6 +373,13 @@ class [[nodiscard]] outcome_awaiter {
 template <class T>
 tasks::awaiter<T> task<T>::operator co_await() && noexcept {
   return tasks::awaiter<T>{std::move(*this)};
+}
+
+/// Awaits a task in another context than the awaiting task's; `context` must outlive it. What it throws and its stop go on
+/// to the awaiter as with `co_await` alone.
+template <class T>
+tasks::awaiter<T> in_context(task<T> awaited, const task_context& context) noexcept {
+  return tasks::awaiter<T>{std::move(awaited), &context};
 }
 
 /// Awaits a task and gives its outcome: the place where a stop ends.

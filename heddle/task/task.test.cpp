@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <heddle/sync/mutex.hpp>
 #include <heddle/sync/semaphore.hpp>
+#include <heddle/task/scope.hpp>
 #include <heddle/task/sync_wait.hpp>
 #include <heddle/task/this_task.hpp>
 #include <tests/support/misuse.hpp>
@@ -201,6 +202,43 @@ TEST(task, a_long_chain_does_not_grow_the_stack) {
   EXPECT_EQ(sync_wait(depth(100'000)), 100'000);
 }
 
+task<void> deep_wait(semaphore& never, int left, int& destroyed) {
+  struct counted {
+    int& count;
+    ~counted() { ++count; }
+  };
+  const counted last{destroyed};
+  if (left == 0) {
+    (void)co_await never.async_acquire();
+  } else {
+    co_await deep_wait(never, left - 1, destroyed);
+  }
+}
+
+TEST(task, a_deep_chain_is_stopped_without_growing_the_stack) {
+  constexpr int levels = 100'000;
+  semaphore never{0};
+  int destroyed = 0;
+  manual_executor ready;
+  started whole{ready, deep_wait(never, levels, destroyed)};
+  ready.run_all();
+  ASSERT_TRUE(waited_for(never));
+  whole.stop();
+  ready.run_all();
+  ASSERT_TRUE(whole.has_ended());
+  EXPECT_TRUE(whole.was_stopped());
+  EXPECT_EQ(destroyed, levels + 1);
+}
+
+task<int> deep_fail(int left) {
+  if (left == 0) throw std::invalid_argument{"from below"};
+  co_return co_await deep_fail(left - 1) + 1;
+}
+
+TEST(task, an_exception_through_a_deep_chain_does_not_grow_the_stack) {
+  EXPECT_THROW(sync_wait(deep_fail(100'000)), std::invalid_argument);
+}
+
 TEST(task, a_task_can_end_itself_as_stopped) {
   std::vector<std::string> log;
   const auto inner = [](std::vector<std::string>& to) -> task<void> {
@@ -284,6 +322,18 @@ task<void> await_moved_from() {
 
 TEST_F(task_misuse, awaiting_what_was_moved_from_is_fatal) {
   EXPECT_DEATH(sync_wait(await_moved_from()), "a task was awaited that has been moved from or awaited before");
+}
+
+TEST_F(task_misuse, spawning_what_was_moved_from_is_fatal) {
+  const auto open = []() -> task<void> {
+    co_await with_scope([](scope& children) -> task<void> {
+      task<int> body = value_of(1);
+      const task<int> other = std::move(body);
+      children.spawn(std::move(body));  // NOLINT(bugprone-use-after-move): that is the misuse
+      co_return;
+    });
+  };
+  EXPECT_DEATH(sync_wait(open()), "a task was spawned that has been moved from or awaited before");
 }
 
 TEST_F(task_misuse, asking_a_stopped_outcome_for_its_value_is_fatal) {

@@ -79,9 +79,10 @@ class [[nodiscard]] repost_awaiter : private work_item {
     run = [](work_item* item) noexcept {
       auto* me = static_cast<repost_awaiter*>(item);
       const agent_scope scope{*me->agent_};
+      me->agent_->begin_turn();
       me->handle_.resume();
     };
-    agent_->runs_on()->post(*this);
+    agent_->runs_on()->post_last(*this);
   }
   void await_resume() const noexcept {}
 

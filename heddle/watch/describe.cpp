@@ -1,3 +1,4 @@
+#include <heddle/park/internal/frames_of.hpp>
 #include <heddle/park/internal/long_wait.hpp>
 #include <heddle/watch/internal/describe.hpp>
 #include <heddle/watch/internal/names.hpp>
@@ -119,6 +120,8 @@ report describe(const graph::circle& found, std::chrono::steady_clock::time_poin
     if (each.from->waits && each.from->blocks_thread) {
       e.stack = places_of(park::stack_of(each.from->wait.agent, each.from->generation));
       if (is_foreign(e.wait.site) && !e.stack.empty()) e.wait.site = e.stack.front();
+    } else if (each.from->waits) {
+      e.stack = park::frame_texts(park::frames_of(each.from->wait.agent, each.from->generation));
     }
     result.edges.push_back(std::move(e));
   }
