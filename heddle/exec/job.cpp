@@ -12,6 +12,7 @@ const char* text_of(job_refused::reason why) noexcept {
     case job_refused::reason::full: return "the pool's queue is full, and the job was rejected";
     case job_refused::reason::discarded: return "the job was discarded to make room for a newer one";
     case job_refused::reason::closed: return "the pool had been closed";
+    case job_refused::reason::cancelled: return "nobody wanted the job's answer any more";
     case job_refused::reason::abandoned: break;
   }
   return "the pool was told to begin no more jobs";

@@ -34,6 +34,7 @@ class job_refused final : public std::runtime_error {
     discarded,  ///< it was the oldest in a full queue
     abandoned,  ///< thread_pool::abandon() was called before its turn came
     closed,     ///< thread_pool::close() had been called
+    cancelled,  ///< its future was cancelled before its turn came
   };
   explicit job_refused(reason why);
   [[nodiscard]] reason why() const noexcept { return why_; }
@@ -131,6 +132,12 @@ class job final : public futures::state<std::invoke_result_t<Fn, Args...>>, publ
     if (begun_.load(std::memory_order_acquire) || !works_for(home) || !begin()) return;
     this->own();  // the worker that comes to it later lets go of the first share
     run_in_place(*this);
+  }
+
+  void withdraw() noexcept override {
+    if (begun_.load(std::memory_order_acquire) || !begin()) return;
+    this->own();  // as in help()
+    refuse(job_refused::reason::cancelled);
   }
 
   std::optional<std::tuple<Fn, Args...>> what_;  // belongs to the one who has begun it

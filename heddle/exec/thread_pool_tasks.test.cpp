@@ -52,6 +52,29 @@ TEST(thread_pool, run_resumes_the_task_on_its_own_executor) {
   EXPECT_NE(seen.task, &pool);
 }
 
+TEST(thread_pool, a_job_that_is_cancelled_before_its_turn_is_not_called) {
+  thread_pool pool{{.threads = 1}};
+  gate busy;
+  future<void> first = pool.submit([&] { busy.pass(); });
+  ASSERT_TRUE(busy.entered_by(1));
+  bool ran = false;
+  future<void> second = pool.submit([&] { ran = true; });
+  future<int> third = pool.submit([] { return 3; });
+  second.cancel();
+  EXPECT_TRUE(second.is_ready()) << "the answer does not wait for its turn";
+  first.cancel();  // it has begun
+  busy.open();
+  first.get();
+  EXPECT_EQ(third.get(), 3);
+  EXPECT_FALSE(ran);
+  try {
+    second.get();
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const job_refused& refused) {
+    EXPECT_EQ(refused.why(), job_refused::reason::cancelled);
+  }
+}
+
 task<void> throws_there(thread_pool& pool) {
   co_await pool.run([] { throw std::out_of_range{"seven"}; });
 }

@@ -407,7 +407,8 @@ class [[nodiscard]] future {
 
   /// Says that the answer is not wanted any more: promise::when_cancelled() fires, what has not begun in a thread_pool does
   /// not begin, and then() passes it on to where it came from. The future stays, and gets an answer, whatever that is.
-  /// - [test: future.cancelling_reaches_the_promise, future.cancelling_goes_up_a_chain]
+  /// - [test: future.cancelling_reaches_the_promise, future.cancelling_goes_up_a_chain,
+  ///   thread_pool.a_job_that_is_cancelled_before_its_turn_is_not_called]
   void cancel() const noexcept { state("cancel").cancel(); }
 
   /// Turns it into a future that can be copied and read again and again. Ends this one.

@@ -230,5 +230,65 @@ TEST(start_on, cancelling_the_future_stops_the_task) {
   EXPECT_THROW(end.get(), task_stopped);
 }
 
+TEST(start_on, one_cancelled_before_it_ran_ends_at_its_first_wait) {
+  manual_executor ready;
+  semaphore never{0};
+  bool ran = false;
+  const auto wait = [](semaphore& s, bool& r) -> task<void> {
+    r = true;
+    (void)co_await s.async_acquire();
+    ADD_FAILURE() << "it went on";
+  };
+  future<void> end = start_on(ready, wait(never, ran));
+  end.cancel();
+  EXPECT_FALSE(end.is_ready());
+  ready.run_all();
+  EXPECT_TRUE(ran);
+  EXPECT_THROW(end.get(), task_stopped);
+}
+
+TEST(start_on, a_stop_from_another_thread_destroys_the_frames_on_the_executors_thread) {
+  loop_thread loop;
+  semaphore never{0};
+  std::thread::id destroyed_on;
+  struct noted {
+    std::thread::id& to;
+    ~noted() { to = std::this_thread::get_id(); }
+  };
+  const auto wait = [](semaphore& s, std::thread::id& to) -> task<void> {
+    const noted last{to};
+    (void)co_await s.async_acquire();
+  };
+  future<void> end = start_on(loop.where(), wait(never, destroyed_on));
+  ASSERT_TRUE(test::waited_for(never));
+  end.cancel();
+  EXPECT_THROW(end.get(), task_stopped);
+  EXPECT_EQ(destroyed_on, loop.id());
+}
+
+TEST(start_on, cancelling_races_with_the_end_and_there_is_one_answer) {
+  loop_thread loop;
+  int ended = 0;
+  int stopped = 0;
+  for (int i = 0; i < 500; ++i) {
+    semaphore go{0};
+    const auto wait = [](semaphore& s) -> task<int> {
+      (void)co_await s.async_acquire();
+      co_return 1;
+    };
+    future<int> end = start_on(loop.where(), wait(go));
+    std::thread cancels{[&] { end.cancel(); }};
+    go.release();
+    cancels.join();
+    try {
+      ended += end.get();
+    } catch (const task_stopped&) {
+      ++stopped;
+    }
+    EXPECT_EQ(go.available(), 1U) << "the permit is neither lost nor doubled";
+  }
+  EXPECT_EQ(ended + stopped, 500);
+}
+
 }  // namespace
 }  // namespace heddle
