@@ -22,9 +22,11 @@ namespace {
 // Fast paths call nothing, so that they need no stack frame; what is missing is made up for in the slow halves.
 void mutex::lock(std::source_location site) noexcept {
   if (agent* const self = park::known_agent(); self != nullptr) [[likely]] {
-    std::uint32_t expected = 0;
-    if (word_.compare_exchange_strong(expected, self->id_if_any() << sync::value_shift, std::memory_order_acquire,
-                                      std::memory_order_relaxed)) [[likely]] {  // E1
+    const std::uint32_t id = self->id_if_any();
+    std::uint32_t seen = word_.load(std::memory_order_relaxed);  // foretold, so that the exchange need not wait for it
+    if ((seen == 0 && word_.compare_exchange_strong(seen, id << sync::value_shift, std::memory_order_acquire,
+                                                    std::memory_order_relaxed)) ||
+        rule::of(*this).try_take_seen(seen, id)) [[likely]] {  // E1
       self->now_holds(this, held(false), __builtin_return_address(0));
       return;
     }
@@ -34,12 +36,7 @@ void mutex::lock(std::source_location site) noexcept {
 
 void mutex::lock_slow(std::source_location site, const void* caller) noexcept {
   agent& self = current_agent();
-  const std::uint32_t id = self.id();
-  if (rule::of(*this).try_take(id)) {
-    self.now_holds(this, held(false), caller);
-    return;
-  }
-  // The id before the look at the holder, who may end and leave the same id to this agent.
+  const std::uint32_t id = self.id();  // before the look at the holder, who may end and leave the same id to this agent
   if (holder() == id) fatal("a mutex was locked twice by one agent, a deadlock of length one", site);
   (void)rule::of(*this).take(id, resource(), deadline::never(), {}, site);
   self.now_holds(this, held(false), caller);
@@ -68,7 +65,9 @@ bool mutex::try_lock() noexcept {
 
 void mutex::unlock() noexcept {
   if (agent* const self = park::known_agent(); self != nullptr) [[likely]] {
-    if (sys::clear_if_equal(word_, self->id_if_any() << sync::value_shift)) [[likely]] {  // E1, I5, I9
+    const std::uint32_t id = self->id_if_any();
+    if (sys::clear_if_equal(word_, id << sync::value_shift) ||
+        (holder() == id && !rule::is_worth_a_look(*self) && rule::of(*this).try_give(id))) [[likely]] {  // E1, I5, I9
       self->no_longer_holds(this);
       return;
     }

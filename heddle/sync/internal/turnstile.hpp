@@ -105,7 +105,11 @@ class turnstile {
 
   /// Takes without waiting; false when it cannot, or when a starving waiter comes first.
   bool try_take(std::uint32_t amount) const noexcept {
-    std::uint32_t seen = word_.load(std::memory_order_relaxed);
+    return try_take_seen(word_.load(std::memory_order_relaxed), amount);
+  }
+
+  /// The same for one who has just looked at the word.
+  bool try_take_seen(std::uint32_t seen, std::uint32_t amount) const noexcept {
     std::uint32_t after = 0;
     while ((seen & starving_bit) == 0 && Rule::take(seen >> value_shift, amount, after)) {
       if (word_.compare_exchange_weak(seen, after << value_shift | (seen & flags_mask), std::memory_order_acquire,
