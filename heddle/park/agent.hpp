@@ -66,6 +66,19 @@ class agent {
       holds_another(lock, how, taken_at);
     }
   }
+  /// now_holds() in two halves, the first of them before the lock is taken, so that it is held for less long; see
+  /// hold_list::prepare_first.
+  [[nodiscard]] bool may_hold(const void* lock, park::held_as how, const void* taken_at) noexcept {
+    return holds_->prepare_first(lock, how, taken_at);
+  }
+  /// @param prepared what may_hold() returned.
+  void now_holds(bool prepared, const void* lock, park::held_as how, const void* taken_at) noexcept {
+    if (!prepared) [[unlikely]] {
+      holds_another(lock, how, taken_at);
+      return;
+    }
+    holds_->list_first();
+  }
   /// It gives the lock back. False when it is certain that it did not hold it.
   bool no_longer_holds(const void* lock) noexcept { return holds_->remove(lock); }
 

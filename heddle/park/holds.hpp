@@ -91,12 +91,24 @@ class alignas(64) hold_list {
   /// Adds a lock if none is held, which is what fast paths do in line; by the agent only.
   /// @return false: others are held, nothing has been added.
   [[nodiscard]] bool add_first(const void* lock, held_as how, const void* taken_at) noexcept {
+    if (!prepare_first(lock, how, taken_at)) return false;
+    list_first();
+    return true;
+  }
+
+  /// The first half of add_first(), for before the lock is taken, so that it is held for less long: nothing is listed yet.
+  /// @return false: others are held, so this is for add_another().
+  /// - A lock that is not taken is not listed. [test: holds.what_was_only_prepared_is_not_listed]
+  [[nodiscard]] bool prepare_first(const void* lock, held_as how, const void* taken_at) noexcept {
     const std::uint64_t now = state_.load(std::memory_order_relaxed);
     if (static_cast<std::uint32_t>(now) != 0) [[unlikely]]
       return false;
     write(0, lock, how, taken_at, now);
-    state_.store(now + next_version + 1, std::memory_order_release);  // E1
     return true;
+  }
+  /// The second half: it has been taken.
+  void list_first() noexcept {
+    state_.store(state_.load(std::memory_order_relaxed) + next_version + 1, std::memory_order_release);  // E1
   }
 
   /// Adds a lock to others; by the agent only.

@@ -23,11 +23,13 @@ namespace {
 void mutex::lock(std::source_location site) noexcept {
   if (agent* const self = park::known_agent(); self != nullptr) [[likely]] {
     const std::uint32_t id = self->id_if_any();
+    const void* const caller = __builtin_return_address(0);
+    const bool prepared = self->may_hold(this, held(false), caller);
     std::uint32_t seen = word_.load(std::memory_order_relaxed);  // foretold, so that the exchange need not wait for it
     if ((seen == 0 && word_.compare_exchange_strong(seen, id << sync::value_shift, std::memory_order_acquire,
                                                     std::memory_order_relaxed)) ||
         rule::of(*this).try_take_seen(seen, id)) [[likely]] {  // E1
-      self->now_holds(this, held(false), __builtin_return_address(0));
+      self->now_holds(prepared, this, held(false), caller);
       return;
     }
   }
