@@ -56,6 +56,20 @@ TEST(holds, what_was_packed_comes_out_again) {
   EXPECT_EQ(with_queue.lock_class(), read_lock.lock_class());
 }
 
+TEST(holds, what_was_only_prepared_is_not_listed) {
+  auto list = std::make_unique<hold_list>();
+  const int first = 1;
+  const int second = 2;
+  ASSERT_TRUE(list->prepare_first(&first, something(), nullptr));
+  EXPECT_EQ(list->count(), 0U);
+  EXPECT_TRUE(read(*list).empty());
+  ASSERT_TRUE(list->prepare_first(&second, something(), nullptr)) << "the first was not taken";
+  list->list_first();
+  ASSERT_EQ(read(*list).size(), 1U);
+  EXPECT_EQ(read(*list)[0].lock, &second);
+  EXPECT_FALSE(list->prepare_first(&first, something(), nullptr));
+}
+
 TEST(holds, are_given_back_in_any_order) {
   const auto list = std::make_unique<hold_list>();
   const char locks[3] = {};
