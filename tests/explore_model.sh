@@ -5,7 +5,7 @@
 # `/* must fail: -DFAULT=1 */` is a fault that has to be found, so that a model which no longer looks at anything is
 # noticed. `/* pan: <flags> */` adds flags to the verifier's command line.
 #
-# Model and code name their steps alike: what a model has as an inline is a function somewhere in park or sync, or one of
+# Model and code name their steps alike: what a model has as an inline is a function somewhere in park, sync or exec, or one of
 # those that `/* not in the code: <names> */` lists.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -56,8 +56,8 @@ must() {
 
 marked "not in the code" | tr ' ' '\n' | sort >own
 sed -nE 's/^inline ([a-z_]+)\(.*/\1/p' "$model" | sort | while read -r step; do
-  grep -qx "$step" own || grep -rqE "\\b$step\\(" "$root/heddle/park" "$root/heddle/sync" || {
-    echo "nothing in park or sync is called $step, as a step of this model is" >&2
+  grep -qx "$step" own || grep -rqE "\\b$step\\(" "$root/heddle/park" "$root/heddle/sync" "$root/heddle/exec" || {
+    echo "nothing in park, sync or exec is called $step, as a step of this model is" >&2
     exit 1
   }
 done

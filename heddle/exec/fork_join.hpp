@@ -185,7 +185,7 @@ void settle(fork_lane& lane, forked<G>& job, bool offered) noexcept {
   }
   try {
     (void)call_half(job.function());
-  } catch (...) {  // the first half's exception is thrown
+  } catch (...) {  // NOLINT(bugprone-empty-catch): the first half's exception is thrown
   }
 }
 

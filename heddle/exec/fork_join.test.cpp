@@ -26,7 +26,6 @@ using test::gate;
 
 constexpr bool slow = sys::under_tsan;
 
-// NOLINTNEXTLINE(misc-no-recursion)
 long fib(thread_pool& pool, int n) {
   if (n < 2) return n;
   const auto [a, b] = pool.fork_join([&] { return fib(pool, n - 1); }, [&] { return fib(pool, n - 2); });
@@ -179,7 +178,6 @@ TEST(fork_join, who_waits_is_replaced) {
   EXPECT_TRUE(posted_ran.load());
 }
 
-// NOLINTNEXTLINE(misc-no-recursion)
 int nest(thread_pool& pool, int depth) {
   if (depth == 0) return 0;
   const auto [below, one] = pool.fork_join([&] { return nest(pool, depth - 1); }, [] { return 1; });
@@ -193,7 +191,6 @@ TEST(fork_join, may_nest_deeper_than_a_lane_has_room) {
   EXPECT_EQ(nest(pool, depth), depth);
 }
 
-// NOLINTNEXTLINE(misc-no-recursion)
 int odd_tree(thread_pool& pool, unsigned seed, int depth, std::atomic<int>& thrown) {
   seed = seed * 1'664'525U + 1'013'904'223U;
   if (depth == 0 || seed >> 29 == 0) {

@@ -310,7 +310,7 @@ class thread_pool final : public executor {
   friend class pools::run_wait;
 
   template <class Fn>
-  void bulk_part(std::size_t from, std::size_t to, std::size_t grain, Fn& fn) {  // NOLINT(misc-no-recursion)
+  void bulk_part(std::size_t from, std::size_t to, std::size_t grain, Fn& fn) {
     if (to - from > grain) {
       const std::size_t middle = from + (to - from) / 2;
       fork_join([&] { bulk_part(from, middle, grain, fn); }, [&] { bulk_part(middle, to, grain, fn); });

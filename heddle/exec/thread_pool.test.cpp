@@ -302,6 +302,59 @@ TEST(thread_pool, close_refuses_what_comes_later) {
   EXPECT_TRUE(posted.load());
 }
 
+// Each of many submitters gets either its result or the refusal, whenever the pool is closed.
+TEST(thread_pool, closing_races_with_submitting_and_every_future_is_answered) {
+  for (int round = 0; round < (slow ? 10 : 50); ++round) {
+    thread_pool pool{{.threads = 2}};
+    std::atomic<int> ran{0};
+    std::atomic<int> answered{0};
+    std::atomic<int> refused{0};
+    std::vector<std::thread> threads;
+    threads.reserve(3);
+    for (int t = 0; t < 3; ++t) {
+      threads.emplace_back([&] {
+        for (int i = 0; i < 50; ++i) {
+          auto f = pool.submit([&] { ran.fetch_add(1); });
+          try {
+            f.get();
+            answered.fetch_add(1);
+          } catch (const job_refused&) {
+            refused.fetch_add(1);
+          }
+        }
+      });
+    }
+    pool.post([&] { pool.close(); });
+    for (std::thread& t : threads) t.join();
+    EXPECT_EQ(answered.load() + refused.load(), 150);
+    EXPECT_EQ(answered.load(), ran.load());
+  }
+}
+
+TEST(thread_pool, whatever_is_thrown_is_carried) {
+  thread_pool pool{{.threads = 1}};
+  EXPECT_THROW(pool.submit([] { throw 0; }).get(), int);
+  EXPECT_THROW((void)pool.submit([]() -> int { throw false; }).get(), bool);
+  struct empty {};
+  EXPECT_THROW(pool.submit([] { throw empty{}; }).get(), empty);
+}
+
+TEST(thread_pool, who_waits_for_room_is_let_in_when_the_pool_is_abandoned) {
+  gate held;
+  thread_pool pool{{.threads = 1, .queue_capacity = 1}};
+  pool.post([&] { held.pass(); });
+  ASSERT_TRUE(held.entered_by(1));
+  auto queued = pool.submit([] {});
+  future<void> late;
+  std::thread submitter{[&] { late = pool.submit([] {}); }};
+  EXPECT_TRUE(eventually([&] { return pool.stats().waiting == 1; }));
+  pool.abandon();
+  held.open();
+  submitter.join();
+  EXPECT_EQ(refusal_of(queued), job_refused::reason::abandoned);
+  EXPECT_EQ(refusal_of(late), job_refused::reason::abandoned);
+}
+
 TEST(thread_pool, a_worker_may_close_its_pool) {
   thread_pool pool{{.threads = 2}};
   auto refused = pool.submit([&] {

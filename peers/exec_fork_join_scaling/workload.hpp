@@ -28,7 +28,7 @@ void print_speed_up(const options& given, double work_of_two, One one, Two two) 
               *median);
 }
 
-inline long serial_fib(long n) {  // NOLINT(misc-no-recursion)
+inline long serial_fib(long n) {
   asm volatile("" : "+r"(n));
   return n < 2 ? n : serial_fib(n - 1) + serial_fib(n - 2);
 }

@@ -18,7 +18,7 @@ constexpr auto longest = 5s;  // for one example; they take well below one secon
 
 constexpr std::array order{"query_database", "increment",    "read_write",        "two_orders", "timeout",
                            "backoff",        "executor_map", "producer_consumer", "fetch_user", "event_loop",
-                           "process_order",  "charge_card",  "optimistic_update"};
+                           "process_order",  "charge_card",  "optimistic_update", "divide"};
 
 bool show(const std::filesystem::path& program) {
   child example{program, {}, child::output::read_here};
