@@ -64,3 +64,20 @@ func runGoroutines(given options, make_ func(i int) func()) {
 	fmt.Printf("{\"value\": %.4f, \"unit\": \"M ops/s\", \"better\": \"higher\", \"least_share\": %.4f}\n",
 		float64(total)/elapsed/1e6, float64(least)*float64(given.threads)/float64(total+1))
 }
+
+// runBatches repeats a batch of `size` operations until the time is over, after a first time for nothing, and prints how
+// many are done in a second.
+func runBatches(given options, size uint64, batch func()) {
+	batch()
+	operations, start := uint64(0), time.Now()
+	for {
+		batch()
+		operations += size
+		elapsed := time.Since(start).Seconds()
+		if elapsed >= given.seconds {
+			fmt.Printf("{\"value\": %.4f, \"unit\": \"M ops/s\", \"better\": \"higher\", \"ns_per_op\": %.3f}\n",
+				float64(operations)/elapsed/1e6, elapsed*1e9/float64(operations))
+			return
+		}
+	}
+}
