@@ -6,6 +6,7 @@
 #include <heddle/park/queue.hpp>
 #include <heddle/sync/queue_wait.hpp>
 
+#include <atomic>
 #include <concepts>
 #include <cstdint>
 #include <expected>
@@ -34,7 +35,7 @@ namespace sync {
 class barrier_core {
  public:
   constexpr barrier_core(std::uint32_t count, bool named, origin made) noexcept
-      : expected_{count}, pending_{count}, queue_{named}, origin_{made} {}
+      : word_{count}, expected_{count}, queue_{named}, origin_{made} {}
   barrier_core(const barrier_core&) = delete;
   barrier_core& operator=(const barrier_core&) = delete;
   ~barrier_core() {
@@ -45,28 +46,54 @@ class barrier_core {
     std::uint32_t phase;  ///< the phase that it arrived in
     bool last;            ///< nobody is missing: the arrival must complete the phase, with next_phase()
   };
-  arrived arrive(std::uint32_t n, bool drop) noexcept;
+  arrived arrive(std::uint32_t n, bool drop) noexcept {
+    if (drop) expected_.fetch_sub(1, std::memory_order_relaxed);
+    std::uint64_t seen = word_.load(std::memory_order_relaxed);
+    do {
+      if (n > pending(seen)) too_many();  // I1
+    } while (!word_.compare_exchange_weak(seen, seen - n, std::memory_order_acq_rel, std::memory_order_relaxed));  // E1
+    return {phase(seen), n != 0 && pending(seen) == n};
+  }
   /// Begins the next phase and lets all go who wait for the last. The last access to the barrier.
-  void next_phase() noexcept;
+  void next_phase() noexcept {
+    std::uint64_t seen = word_.load(std::memory_order_relaxed);
+    if ((seen & waiters_bit) == 0 && word_.compare_exchange_strong(seen, next(seen), std::memory_order_release,
+                                                                   std::memory_order_relaxed)) {  // E1, I3
+      return;
+    }
+    next_phase_slow();
+  }
   /// Whether the phase is over.
-  bool try_wait(std::uint32_t phase) noexcept;
-  std::expected<void, wait_error> wait(std::uint32_t phase, bool breakable, deadline until, const std::stop_token& stop,
+  [[nodiscard]] bool try_wait(std::uint32_t which) const noexcept {
+    return phase(word_.load(std::memory_order_acquire)) != which;  // E1
+  }
+  std::expected<void, wait_error> wait(std::uint32_t which, bool breakable, deadline until, const std::stop_token& stop,
                                        std::source_location site) noexcept;
-  /// The same under the queue's lock.
-  [[nodiscard]] bool look(std::uint32_t phase) const noexcept { return phase_ != phase; }
+  /// The same under the queue's lock; if it is not, says that somebody waits.
+  [[nodiscard]] bool look(std::uint32_t which) noexcept;
 
   [[nodiscard]] park::queue& queue() noexcept { return queue_; }
   [[nodiscard]] park::resource resource() const noexcept;
 
  private:
+  static constexpr unsigned phase_shift = 33;
+  static constexpr std::uint64_t waiters_bit = 1ULL << 32U;
+
+  static constexpr std::uint32_t phase(std::uint64_t word) noexcept {
+    return static_cast<std::uint32_t>(word >> phase_shift);
+  }
+  static constexpr std::uint32_t pending(std::uint64_t word) noexcept { return static_cast<std::uint32_t>(word); }
+  [[nodiscard]] std::uint64_t next(std::uint64_t word) const noexcept {
+    return ((word >> phase_shift) + 1) << phase_shift | expected_.load(std::memory_order_relaxed);
+  }
+  void next_phase_slow() noexcept;
+  [[noreturn]] static void too_many() noexcept;
   void destroyed_in_use() const noexcept;
 
-  // Under the queue's lock.
-  std::uint32_t phase_{0};
-  std::uint32_t expected_;  // arrivals in each phase to come
-  std::uint32_t pending_;   // arrivals missing in this phase; 0 while its completion runs
-  park::queue queue_;       // under its own lock
-  origin origin_;           // constant
+  std::atomic<std::uint64_t> word_;      // barrier.cpp
+  std::atomic<std::uint32_t> expected_;  // arrivals in each phase to come
+  park::queue queue_;                    // under its own lock
+  origin origin_;                        // constant
 };
 
 /// The completion of a barrier that has none.
@@ -90,7 +117,7 @@ struct nothing {
 ///   [test: barrier.one_that_gives_up_has_still_arrived]
 /// - Who drops out is expected no more. [test: barrier.who_drops_out_is_expected_no_more]
 ///
-/// Fairness: nobody competes. Cost: an arrival takes the queue's lock: two atomic operations.
+/// Fairness: nobody competes. Cost: an arrival is one compare-and-swap, the last one's two; try_wait() is one load.
 /// Thread-safety: all members from any thread. Not async-signal-safe.
 ///
 /// Outcomes:
@@ -134,7 +161,7 @@ class barrier {
 
   /// Whether the phase of the arrival is over.
   /// - Never waits. [test: barrier.try_wait_does_not_wait]
-  [[nodiscard]] bool try_wait(const barrier_arrival& at) noexcept { return core_.try_wait(at.phase_); }
+  [[nodiscard]] bool try_wait(const barrier_arrival& at) const noexcept { return core_.try_wait(at.phase_); }
 
   /// Waits until the phase of the arrival is over.
   void wait(barrier_arrival at, std::source_location site = std::source_location::current()) noexcept {

@@ -18,7 +18,7 @@
 
 namespace heddle {
 
-void latch::count_down(std::uint32_t n) noexcept {
+void latch::count_down_slow(std::uint32_t n) noexcept {
   sync::claimed_waiters gone;
   std::uint32_t seen = word_.load(std::memory_order_relaxed);
   for (;;) {
@@ -48,8 +48,7 @@ bool latch::look() noexcept {
   }
 }
 
-void latch::wait(std::source_location site) noexcept {
-  if (try_wait()) return;
+void latch::wait_slow(std::source_location site) noexcept {
   const sync::look how{[](void* self) noexcept { return static_cast<latch*>(self)->look(); }, this};
   (void)sync::wait_in(queue_, how, resource(), deadline::never(), {}, site);
 }

@@ -56,7 +56,14 @@ class latch {
   }
 
   /// Counts down by `n`; lets everybody go at zero. The last access to the latch.
-  void count_down(std::uint32_t n = 1) noexcept;
+  void count_down(std::uint32_t n = 1) noexcept {
+    std::uint32_t seen = word_.load(std::memory_order_relaxed);
+    const bool quiet = n < seen >> 1U || (n == seen >> 1U && (seen & waiters_bit) == 0);
+    if (!quiet || !word_.compare_exchange_strong(seen, seen - (n << 1U), std::memory_order_release,
+                                                 std::memory_order_relaxed)) [[unlikely]] {  // E1, I2
+      count_down_slow(n);
+    }
+  }
 
   /// Whether it has come to zero.
   /// - Never waits. [test: latch.try_wait_does_not_wait]
@@ -66,7 +73,9 @@ class latch {
   [[nodiscard]] std::uint32_t pending() const noexcept { return word_.load(std::memory_order_relaxed) >> 1U; }
 
   /// Waits until it has come to zero.
-  void wait(std::source_location site = std::source_location::current()) noexcept;
+  void wait(std::source_location site = std::source_location::current()) noexcept {
+    if (!try_wait()) wait_slow(site);
+  }
 
   /// The same until the deadline comes (wait_error::timeout) or `stop` fires (stopped). Zero is seen even late.
   /// - A deadline ends it, and a stop. [test: latch.a_deadline_and_a_stop_end_a_wait]
@@ -127,6 +136,8 @@ class latch {
     return count;
   }
   [[noreturn]] static void too_many() noexcept;
+  void count_down_slow(std::uint32_t n) noexcept;
+  void wait_slow(std::source_location site) noexcept;
   [[nodiscard]] bool look() noexcept;
   [[nodiscard]] park::resource resource() const noexcept;
   void destroyed_in_use() const noexcept;

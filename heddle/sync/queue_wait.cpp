@@ -38,7 +38,7 @@ std::expected<void, wait_error> wait_in(park::queue& queue, look ready, const pa
     guard.push_back(wait.node());  // I1
   }
   for (;;) {
-    const park::phase result = wait.park(until, stop);
+    const park::phase result = wait.park(until, stop, true);
     if (result == park::phase::granted) return {};  // I3
     if (result != park::phase::woken) {
       leave(queue, wait.node());

@@ -1,27 +1,14 @@
 #include <heddle/sync/wait_queue.hpp>
 
 #include <gtest/gtest.h>
-#include <heddle/sync/latch.hpp>
 #include <heddle/task/sync_wait.hpp>
-#include <heddle/watch/report.hpp>
-#include <heddle/watch/settings.hpp>
-#include <tests/support/misuse.hpp>
-#include <tests/support/no_deadlocks.hpp>
+#include <tests/support/pot.hpp>
 #include <tests/support/tasks.hpp>
 #include <tests/support/waiting.hpp>
 
-#include <pthread.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <chrono>
-#include <cstdint>
-#include <cstdlib>
 #include <memory>
-#include <mutex>
-#include <stdexcept>
-#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -33,6 +20,7 @@ using namespace std::chrono_literals;
 using test::eventually;
 using test::loop_thread;
 using test::manual_executor;
+using test::pot;
 using test::started;
 using test::waited_for;
 
@@ -73,43 +61,6 @@ class bounded_counter {
   wait_queue room_{"room in a counter"};
 };
 // [/example]
-
-/// Things to take, in which tests see who asked and who took.
-struct pot {
-  wait_queue where{"pot"};
-  // Under its lock.
-  int things = 0;
-  int asked = 0;
-  std::vector<char> takers;
-
-  bool take(char who, int n = 1) {
-    ++asked;
-    if (things < n) return false;
-    things -= n;
-    takers.push_back(who);
-    return true;
-  }
-  auto taking(char who, int n = 1) {
-    return [=, this] { return take(who, n); };
-  }
-  void put(int n = 1) {
-    where.wake_one([=, this] { things += n; });
-  }
-  template <class Field>
-  Field seen(Field pot::* field) {
-    Field copy{};
-    where.try_wait([&] {
-      copy = this->*field;
-      return true;
-    });
-    return copy;
-  }
-
-  std::jthread taker(char who, int n = 1) {
-    return std::jthread{[=, this] { where.wait(taking(who, n)); }};
-  }
-  task<void> taker_task(char who, int n = 1) { co_await where.async_wait(taking(who, n)); }
-};
 
 task<void> add_and_remove(bounded_counter& counter, int rounds) {
   for (int i = 0; i < rounds; ++i) {
@@ -445,209 +396,6 @@ TEST(wait_queue, may_be_destroyed_once_all_were_handed_over_to) {
   p.reset();
   loop.run_all();
   EXPECT_TRUE(in_task.ends());
-}
-
-/// A lock on a wait_queue: only to show that it is seen as one.
-class plain_lock {
- public:
-  void lock() {
-    waiters_.wait([this] { return take(); });
-    note();
-  }
-  [[nodiscard]] std::expected<void, wait_error> lock_until(deadline until) {
-    const auto taken = waiters_.wait_until([this] { return take(); }, until);
-    if (taken) note();
-    return taken;
-  }
-  void unlock() {
-    waiters_.wake_one([this] { holder_ = 0; });
-    current_agent().no_longer_holds(this);
-  }
-
- private:
-  bool take() {
-    if (holder_ != 0) return false;
-    holder_ = current_agent().id();
-    return true;
-  }
-  void note() {
-    current_agent().now_holds(
-        this, {resource_kind::mutex, origin{"a plain lock"}, true, park::hold_mode::exclusive, false}, nullptr);
-  }
-
-  std::atomic<std::uint32_t> holder_{0};  // written under waiters_' lock
-  wait_queue waiters_{"a plain lock", resource_kind::mutex, {.word = &holder_, .shift = 0}};
-};
-
-TEST(wait_queue, a_deadlock_of_two_locks_built_on_it_is_found_and_can_be_broken) {
-  const test::makes_deadlocks deliberate;
-  watch::settings wanted;
-  wanted.on_deadlock = watch::policy::break_it;
-  wanted.log = false;
-  watch::configure(wanted);
-  std::atomic<int> found{0};
-  plain_lock left;
-  plain_lock right;
-  latch both{2};
-  std::expected<void, wait_error> broken;
-  {
-    const watch::subscription reports = watch::on_report([&](const watch::report& each) {
-      if (each.what == watch::problem::deadlock && each.how_sure == watch::confidence::certain) ++found;
-    });
-    const std::jthread one{[&] {
-      const std::lock_guard held{left};
-      both.arrive_and_wait();
-      const std::lock_guard wanted_too{right};
-    }};
-    const std::jthread other{[&] {
-      const std::lock_guard held{right};
-      both.arrive_and_wait();
-      broken = left.lock_until(deadline::never());  // the one that can say so
-    }};
-  }
-  watch::configure(watch::settings::from_environment());
-  EXPECT_EQ(found, 1);
-  ASSERT_FALSE(broken);
-  EXPECT_EQ(broken.error(), wait_error::deadlock);
-}
-
-TEST(wait_queue, a_lock_built_on_it_names_its_holder) {
-  plain_lock lock;
-  lock.lock();
-  const std::jthread other{[&] {
-    lock.lock();
-    lock.unlock();
-  }};
-  ASSERT_TRUE(eventually([] { return test::waits_named("a plain lock").size() == 1; }));
-  const park::wait_info wait = test::waits_named("a plain lock").front();
-  EXPECT_EQ(wait.holder, current_agent().id());
-  EXPECT_EQ(wait.waits_for, resource_kind::mutex);
-  lock.unlock();
-}
-
-TEST(wait_queue, is_called_after_its_place_if_it_has_no_name) {
-  constinit static wait_queue unnamed;
-  bool open = false;
-  const std::jthread waiter{[&] { unnamed.wait([&] { return open; }); }};
-  ASSERT_TRUE(waited_for(unnamed));
-  const park::wait_info wait = test::waits_for(&unnamed).front();
-  EXPECT_NE(wait.resource_name.find("wait_queue.test.cpp:"), std::string::npos);
-  EXPECT_NE(wait.site.find("wait_queue.test.cpp:"), std::string::npos);
-  EXPECT_EQ(wait.waits_for, resource_kind::other);
-  unnamed.wake_all([&] { open = true; });
-}
-
-struct cancelled_thread {
-  pot p;
-  std::atomic<bool> got_it{false};
-  static void* run(void* self) {
-    auto& t = *static_cast<cancelled_thread*>(self);
-    t.p.where.wait(t.p.taking('a'));
-    t.got_it = true;
-    pthread_testcancel();
-    return nullptr;
-  }
-};
-
-TEST(wait_queue, a_wait_is_no_cancellation_point) {
-  cancelled_thread t;
-  pthread_t thread{};
-  ASSERT_EQ(pthread_create(&thread, nullptr, &cancelled_thread::run, &t), 0);
-  ASSERT_TRUE(waited_for(t.p.where));
-  EXPECT_EQ(pthread_cancel(thread), 0);
-  EXPECT_FALSE(t.got_it);
-  t.p.put();
-  void* how = nullptr;
-  EXPECT_EQ(pthread_join(thread, &how), 0);
-  EXPECT_TRUE(t.got_it);
-  EXPECT_EQ(how, PTHREAD_CANCELED);
-}
-
-// --- fork ---
-
-[[noreturn]] void fork_while_another_waits() {
-  static pot p;
-  std::thread{[] { p.where.wait(p.taking('a')); }}.detach();
-  if (!waited_for(p.where)) std::_Exit(3);
-  const pid_t pid = fork();
-  if (pid != 0) {
-    int status = 0;
-    waitpid(pid, &status, 0);
-    std::_Exit(WIFEXITED(status) ? WEXITSTATUS(status) : 2);
-  }
-  const std::size_t woken = p.where.wake_one([] { ++p.things; });
-  const std::size_t handed = p.where.hand_over(1, [](std::size_t) {});
-  std::_Exit(woken == 0 && handed == 0 && p.where.try_wait(p.taking('c')) && !p.where.has_waiters() ? 0 : 4);
-}
-
-using wait_queue_fork = test::misuse;
-
-TEST_F(wait_queue_fork, the_child_passes_by_those_who_are_not_there) {
-  EXPECT_EXIT(fork_while_another_waits(), testing::ExitedWithCode(0), "");
-}
-
-// --- misuse ---
-
-using wait_queue_misuse = test::misuse;
-
-void destroy_while_a_thread_waits() {
-  auto* p = new pot;
-  std::thread waiter{[=] { p->where.wait(p->taking('a')); }};
-  (void)waited_for(p->where);
-  delete p;
-  waiter.join();
-}
-
-TEST_F(wait_queue_misuse, destroying_what_is_waited_for_is_fatal) {
-  EXPECT_DEATH(destroy_while_a_thread_waits(), "a wait queue was destroyed while it is waited for");
-}
-
-TEST_F(wait_queue_misuse, a_wait_that_lasts_until_exit_is_no_misuse) {
-  EXPECT_EXIT(
-      {
-        static pot p;
-        std::thread{[] { p.where.wait(p.taking('a')); }}.detach();
-        (void)waited_for(p.where);
-        std::exit(0);
-      },
-      testing::ExitedWithCode(0), "^$");
-}
-
-TEST_F(wait_queue_misuse, using_it_from_within_is_fatal) {
-  EXPECT_DEATH(
-      {
-        pot p;
-        p.where.wake_one([&] { p.put(); });
-      },
-      "a wait queue was used from within");
-  EXPECT_DEATH(
-      {
-        pot p;
-        pot other;
-        p.where.try_wait([&] { return other.where.try_wait([] { return true; }); });
-      },
-      "a wait queue was used from within");
-  EXPECT_DEATH(
-      {
-        pot p;
-        p.where.hand_over(1, [&](std::size_t) { p.where.hand_over(1, [](std::size_t) {}); });
-      },
-      "a wait queue was used from within");
-}
-
-TEST_F(wait_queue_misuse, an_exception_from_within_is_fatal) {
-  EXPECT_DEATH(
-      {
-        pot p;
-        p.where.wake_one([] { throw std::runtime_error{"from change"}; });
-      },
-      "from change");
-  EXPECT_DEATH(
-      {
-        pot p;
-        p.where.wait([]() -> bool { throw std::runtime_error{"from ready"}; });
-      },
-      "from ready");
 }
 
 }  // namespace

@@ -63,6 +63,53 @@ TEST_F(restartable_sequence, loses_no_change_once_the_others_have_been_restarted
   over = true;
 }
 
+// With a guard: 1 is open.
+bool clear_open(const std::atomic<std::uint64_t>& guard, std::atomic<std::uint64_t>& where) {
+  return clear_if_guarded<3, 1>(guard, where, 7);
+}
+
+TEST_F(restartable_sequence, stores_0_while_the_guard_says_so) {
+  if (restart_area == 0) return;
+  std::atomic<std::uint64_t> where{7};
+  std::atomic<std::uint64_t> guard{~std::uint64_t{2}};
+  while (!clear_open(guard, where)) {
+  }
+  EXPECT_EQ(where, 0U);
+  where = 7;
+  guard = 3;
+  EXPECT_FALSE(clear_open(guard, where));
+  guard = 1;
+  where = 8;
+  EXPECT_FALSE(clear_open(guard, where));
+  EXPECT_EQ(where, 8U);
+}
+
+TEST_F(restartable_sequence, stores_nothing_once_the_guard_has_been_closed_and_the_others_restarted) {
+  if (restart_area == 0) return;
+  std::atomic<std::uint64_t> where{0};
+  std::atomic<std::uint64_t> guard{1};
+  std::atomic<bool> over{false};
+  std::jthread other{[&] {
+    while (!over) {
+      where = 7;
+      if (clear_open(guard, where)) continue;
+      while (where != 0 && !over) std::this_thread::yield();
+    }
+  }};
+  int found = 0;
+  for (int i = 0; i < 1'000 || found == 0; ++i) {
+    guard = 0;
+    restart_others();
+    if (where == 7) {
+      ++found;
+      std::uint64_t mine = 7;
+      EXPECT_TRUE(where.compare_exchange_strong(mine, 0)) << "it has been cleared meanwhile";
+    }
+    guard = 1;
+  }
+  over = true;
+}
+
 #if defined(__x86_64__)
 // clear_if_equal(word, 7), but between its look and its store it waits until `go` is not 0.
 bool clear_slowly(std::atomic<std::uint32_t>& word, const std::atomic<std::uint32_t>& go) {

@@ -58,6 +58,8 @@ std::thread start_thread(std::string name, std::function<void()> body) {
   });
 }
 
+void yield() noexcept { sched_yield(); }
+
 void thread_name(char* buffer, std::size_t size) noexcept {
   if (pthread_getname_np(pthread_self(), buffer, size) != 0) buffer[0] = '\0';
 }

@@ -7,6 +7,9 @@
 
 namespace heddle::sys {
 
+/// Lets other threads of the processor run first, if there are any. Source: sched_yield(2).
+void yield() noexcept;
+
 /// Starts a thread with the given name (the kernel shows its first 15 characters).
 /// @throws std::system_error when the system has no thread to give.
 [[nodiscard]] std::thread start_thread(std::string name, std::function<void()> body);

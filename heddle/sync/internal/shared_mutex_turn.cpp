@@ -38,6 +38,20 @@ bool shared_mutex::turn::try_write(std::uint32_t self) noexcept {
   return false;
 }
 
+bool shared_mutex::turn::retreat(std::uint32_t self) noexcept {
+  change([](std::uint64_t seen) { return (seen & ~(owner_mask | deferring)) | writer_waits | scanning; });  // E2, I8
+  sync::reader_slots::move_into(m_.state_, one_reader, &m_);
+  if (readers(state()) == 0) {
+    change([&](std::uint64_t seen) {
+      return (seen & ~(writer_waits | scanning)) | waiting_writers_bit() | owned_by(self);
+    });
+    return true;
+  }
+  change([this](std::uint64_t seen) { return (seen & ~(writer_waits | scanning)) | waiting_writers_bit(); });
+  settle(true);
+  return false;
+}
+
 bool shared_mutex::turn::take_or_enqueue(park::slot& node, sync::attempt how, deadline& recheck) noexcept {
   recheck = deadline::never();
   const std::uint32_t note = node.amount;
@@ -99,14 +113,17 @@ bool shared_mutex::turn::announce_and_take(std::uint32_t self) noexcept {
   return true;
 }
 
-// Says that a writer waits, which keeps everybody out who does not have the queue's lock. Afterwards no share is in a slot.
+// Says that a writer waits, which keeps everybody out who does not have the queue's lock. Afterwards no share is in a slot,
+// unless somebody writes, who may be about to find some there.
 void shared_mutex::turn::close() noexcept {
   std::uint64_t seen = state();
   std::uint64_t closed = 0;
+  bool scans = false;
   do {
-    closed = (seen & ~deferring) | writer_waits | ((seen & deferring) != 0 ? scanning : 0);
-  } while (!m_.state_.compare_exchange_weak(seen, closed, std::memory_order_seq_cst));  // E2
-  if ((seen & deferring) == 0) return;
+    scans = (seen & deferring) != 0 && (seen & owner_mask) == 0;
+    closed = (scans ? (seen & ~deferring) | scanning : seen) | writer_waits;
+  } while (!m_.state_.compare_exchange_weak(seen, closed, std::memory_order_seq_cst));  // E2, I8
+  if (!scans) return;
   sync::reader_slots::move_into(m_.state_, one_reader, &m_);  // E2, I2
   change([](std::uint64_t now) { return now & ~scanning; });
 }

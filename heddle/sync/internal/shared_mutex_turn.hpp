@@ -55,6 +55,9 @@ struct shared_mutex::turn {
   void after_reading() noexcept;
   /// Takes it to write; false when it is not free. Nothing is left behind.
   [[nodiscard]] bool try_write(std::uint32_t self) noexcept;
+  /// For one that has taken it to write and then found shares in slots: counts them in the state; if they are all gone
+  /// by then it stays the writer, else it is none, and nothing is left behind.
+  [[nodiscard]] bool retreat(std::uint32_t self) noexcept;
   /// Takes it, or lets `node` stand in the queue. Sets `recheck` if the node must look again by itself by then.
   [[nodiscard]] bool take_or_enqueue(park::slot& node, sync::attempt how, deadline& recheck) noexcept;
   /// Takes a node that gave up out of the queue.
