@@ -171,21 +171,35 @@ void thread_pool::core::report(std::exception_ptr error) noexcept {
 void thread_pool::core::post(work_item& item) noexcept {
   worker* const me = this_worker();
   if (me != nullptr && &me->home == this) {
-    if (me->own.push(item)) {
-      announce(me->own.published());
-      return;
-    }
+    post_by(me->own, item);
   } else if (inlet* const mine = inlets_.mine(); mine != nullptr) {
     mine->enter();
-    const bool posted = mine->items.push(item);
-    if (posted) announce(mine->items.published());
+    post_by(mine->items, item);
     mine->leave();  // I5
-    if (posted) return;
+  } else {
+    spill([](spilled&) { return std::size_t{0}; }, item);
   }
+}
+
+// By the owner of `ring`. If that is full, half a ring goes to posted_ together with the item, so that the lock is taken
+// once for many.
+template <std::size_t Room>
+void thread_pool::core::post_by(pools::ring<Room>& ring, work_item& item) noexcept {
+  if (ring.push(item)) {
+    announce(ring.published());
+    return;
+  }
+  spill([&ring](spilled& items) { return ring.take(items, Room / 2, 1); }, item);
+}
+
+template <class Take>
+void thread_pool::core::spill(Take take, work_item& item) noexcept {
+  spilled items;
   decision then;
   {
     park::queue_guard guard{lock_};
-    posted_.push(item);
+    posted_.push(items, take(items));  // under the lock, so that nobody finds the pool idle meanwhile
+    posted_.push(std::array{&item}, 1);
     choose(guard, then);
   }
   carry_out(then);  // I5: only what the decision keeps alive is touched

@@ -66,7 +66,7 @@ void thread_pool::core::work(worker& me) noexcept {
 work_item* thread_pool::core::next(worker& me) noexcept {
   ++me.turn;
   if (jobs_.urgent() != 0 && me.turn % turns_between_others != 0) {
-    if (work_item* const item = take_from_lists(me, 1); item != nullptr) return item;
+    if (work_item* const item = take_from_lists(me, 1, true); item != nullptr) return item;
   }
   if (me.turn % turns_between_looks == 0) {
     if (work_item* const item = take_from_lists(me, 1); item != nullptr) return item;
@@ -103,26 +103,21 @@ work_item* thread_pool::core::take_from_inlets(worker& me, std::size_t most) noe
 }
 
 // Likewise.
-work_item* thread_pool::core::take_from_lists(worker& me, std::size_t most) noexcept {
+work_item* thread_pool::core::take_from_lists(worker& me, std::size_t most, bool urgent) noexcept {
   if (posted_.length() == 0 && jobs_.length() == 0) return nullptr;
   decision then;
   item_batch items;
+  items[0] = nullptr;
   std::size_t count = 0;
   {
     const park::queue_guard guard{lock_};
-    jobs_first_ = !jobs_first_;
-    if (posted_.length() != 0 && !jobs_first_) {
-      most = std::min(most, posted_.length() / how_.threads + 1);
-      while (count < most) {
-        work_item* const item = posted_.pop();
-        if (item == nullptr) break;
-        items[count++] = item;
-      }
+    jobs_first_ = urgent || !jobs_first_;
+    if (jobs_first_ || posted_.length() == 0) items[0] = jobs_.pop();
+    if (items[0] != nullptr) {
+      count = 1;
+      let_submitter_in(then);
     } else {
-      work_item* item = jobs_.pop();
-      if (item != nullptr) let_submitter_in(then);
-      if (item == nullptr) item = posted_.pop();
-      if (item != nullptr) items[count++] = item;
+      count = posted_.pop(items, std::min(most, posted_.length() / how_.threads + 1));
     }
   }
   carry_out(then);

@@ -9,6 +9,7 @@
 #include <heddle/park/blocking_region.hpp>
 #include <heddle/park/queue.hpp>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
@@ -60,19 +61,26 @@ extern constinit thread_local worker* own_worker;
 /// A singly linked list of items, first in, first out; guarded by its owner. Its length may be read at any time.
 class item_list {
  public:
-  void push(work_item& item) noexcept {
-    item.next = nullptr;
-    *last_ = &item;
-    last_ = &item.next;
-    length_.store(length() + 1);
+  template <std::size_t Most>
+  void push(const std::array<work_item*, Most>& items, std::size_t count) noexcept {
+    for (std::size_t i = 0; i < count; ++i) {
+      items[i]->next = nullptr;
+      *last_ = items[i];
+      last_ = &items[i]->next;
+    }
+    length_.store(length() + count);
   }
-  [[nodiscard]] work_item* pop() noexcept {
-    work_item* const item = first_;
-    if (item == nullptr) return nullptr;
-    first_ = item->next;
+  /// The first ones, at most `most`; gives how many.
+  template <std::size_t Most>
+  [[nodiscard]] std::size_t pop(std::array<work_item*, Most>& into, std::size_t most) noexcept {
+    std::size_t count = 0;
+    for (; count < std::min(most, Most) && first_ != nullptr; ++count) {
+      into[count] = first_;
+      first_ = first_->next;
+    }
     if (first_ == nullptr) last_ = &first_;
-    length_.store(length() - 1);
-    return item;
+    if (count != 0) length_.store(length() - count);
+    return count;
   }
   [[nodiscard]] std::size_t length() const noexcept { return length_.load(); }
 
@@ -140,11 +148,18 @@ class thread_pool::core : public pools::fork_home {
                                                                           const std::stop_token& stop) noexcept;
   static void refuse(pools::queued_job& job, job_refused::reason why) noexcept;
 
+  // Posting.
+  using spilled = std::array<work_item*, 512>;
+  template <std::size_t Room>
+  void post_by(pools::ring<Room>& ring, work_item& item) noexcept;
+  template <class Take>
+  void spill(Take take, work_item& item) noexcept;
+
   // The life of a worker, in worker.cpp.
   void work(pools::worker& me) noexcept;
   work_item* next(pools::worker& me) noexcept;
   work_item* take_from_inlets(pools::worker& me, std::size_t most) noexcept;
-  work_item* take_from_lists(pools::worker& me, std::size_t most) noexcept;
+  work_item* take_from_lists(pools::worker& me, std::size_t most, bool urgent = false) noexcept;
   work_item* take_from_others(pools::worker& me) noexcept;
   work_item* keep_rest(pools::worker& me, const item_batch& items, std::size_t count) noexcept;
   work_item* search(pools::worker& me) noexcept;

@@ -16,7 +16,7 @@ struct alignas(64) inlet {
   std::atomic<std::uint32_t> posting{0};  // 1 while its owner is inside post()
   std::atomic<std::uint32_t> awaited{0};  // 1 once the pool's end waits for that
   inlet* next_free = nullptr;             // while it belongs to no pool
-  ring<4096> items;
+  ring<1024> items;
 
   void enter() noexcept { posting.store(1, std::memory_order_relaxed); }
   /// The last access of the owner to anything of the pool's.
