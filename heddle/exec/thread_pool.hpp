@@ -89,12 +89,13 @@ struct thread_pool_rest {
 
 /// Threads that run work: jobs that are submitted, items that are posted, and the tasks that are resumed on it.
 ///
-/// A worker that has nothing to do steals from the others, then sleeps; nothing wakes while nothing is queued. Items
-/// posted by a worker go to its own queue. The order in which items run is not promised.
+/// A worker that has nothing to do steals from the others, looks on for at most some 20 microseconds, then sleeps; nothing
+/// wakes while nothing is queued. Items posted by a worker go to its own queue, those of other threads to one for each. The order in which items run is not promised.
 ///
 /// - Every item posted is run once, whoever posts it. [test: thread_pool.runs_every_item_once]
 /// - A worker that finds nothing steals from one that is busy. [test: thread_pool.idle_workers_steal]
-/// - Nothing wakes up while nothing is queued. [test: thread_pool.sleeps_while_nothing_is_queued]
+/// - Nothing wakes up while nothing is queued. [test: thread_pool.sleeps_while_nothing_is_queued,
+///   thread_pool.an_idle_pool_is_never_scheduled]
 /// - No item is stranded while a worker sleeps.
 ///   [test: thread_pool.no_wake_up_is_lost, thread_pool.an_item_that_comes_as_the_worker_falls_asleep_is_run,
 ///   thread_pool.two_items_that_wait_for_each_other_meet]

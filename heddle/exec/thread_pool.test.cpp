@@ -14,6 +14,8 @@
 #include <tests/support/tasks.hpp>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <latch>
 #include <memory>
@@ -134,6 +136,44 @@ TEST(thread_pool, sleeps_while_nothing_is_queued) {
     EXPECT_TRUE(pool.drain_until({}).empty());
     EXPECT_EQ(pool.stats().wakes, before + static_cast<std::uint64_t>(i)) << "one job wakes one worker";
   }
+}
+
+// What the kernel says of the threads of this process whose name begins so: how often they have been put on a processor,
+// and whether all are asleep.
+struct scheduled {
+  long times = 0;
+  int threads = 0;
+  bool asleep = true;
+};
+scheduled what_is_scheduled(const std::string& name) {
+  scheduled sum;
+  for (const auto& each : std::filesystem::directory_iterator{"/proc/self/task"}) {
+    std::ifstream status{each.path() / "status"};
+    bool named = false;
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with("Name:\t" + name)) named = true;
+      if (!named) continue;
+      if (line.starts_with("State:\t") && line[7] != 'S') sum.asleep = false;
+      if (const auto colon = line.find("ctxt_switches:\t"); colon != std::string::npos) {
+        sum.times += std::stol(line.substr(colon + 15));
+      }
+    }
+    if (named) ++sum.threads;
+  }
+  return sum;
+}
+
+TEST(thread_pool, an_idle_pool_is_never_scheduled) {
+  thread_pool idle{{.threads = 3, .name = "loiter"}};
+  std::atomic<int> ran{0};
+  for (int i = 0; i < 100; ++i) idle.post([&] { ran.fetch_add(1); });
+  EXPECT_TRUE(idle.drain_until({}).empty());
+  ASSERT_TRUE(eventually([] { return what_is_scheduled("loiter").asleep; }));
+  const scheduled before = what_is_scheduled("loiter");
+  EXPECT_EQ(before.threads, 3);
+  thread_pool busy{{.threads = 2}};  // time passes
+  for (int i = 0; i < (slow ? 300 : 3'000); ++i) busy.submit([] {}).get();
+  EXPECT_EQ(what_is_scheduled("loiter").times, before.times);
 }
 
 // One item at a time, so that the workers go to sleep again and again; and bursts, so that they wake each other.
