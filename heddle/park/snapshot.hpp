@@ -28,6 +28,8 @@ struct wait_info {
   std::chrono::steady_clock::time_point since;
   std::optional<std::chrono::steady_clock::time_point> until;  ///< the deadline, if there is one
   std::string site;                                            ///< "file.cpp:40", the waiting call
+  std::vector<std::string>
+      frames;  ///< of a suspended task, how it came there, innermost first; only watch::waits() tells
 };
 
 /// All waits of this process. Each is consistent in itself; together they are not one instant. A record that changes

@@ -1,3 +1,4 @@
+#include <heddle/park/internal/frames_of.hpp>
 #include <heddle/watch/internal/describe.hpp>
 #include <heddle/watch/internal/graph.hpp>
 #include <heddle/watch/internal/names.hpp>
@@ -21,6 +22,7 @@ std::string wait_report::text() const {
           ", held by " + (holder != waiting.end() ? who(*holder->second) : "agent " + std::to_string(wait.holder));
     }
     result += ", at " + wait.site + '\n';
+    for (const std::string& frame : wait.frames) result += "      " + frame + '\n';
   }
   if (torn != 0) result += std::to_string(torn) + " waits changed too fast to be read\n";
   return result;
@@ -41,10 +43,15 @@ wait_report waits() {
   }
   result.agents = first.agents.size() + first.torn;
   result.torn = first.torn;
+  std::erase_if(first.agents, [](const park::agent_view& each) { return !each.waits; });
+  std::ranges::sort(first.agents, {}, [](const park::agent_view& each) { return each.wait.since; });
+  constexpr std::size_t with_frames = 256;
   for (park::agent_view& each : first.agents) {
-    if (each.waits) result.waits.push_back(std::move(each.wait));
+    if (result.waits.size() < with_frames) {
+      each.wait.frames = park::frame_texts(park::frames_of(each.wait.agent, each.generation));
+    }
+    result.waits.push_back(std::move(each.wait));
   }
-  std::ranges::sort(result.waits, {}, &park::wait_info::since);
   return result;
 }
 

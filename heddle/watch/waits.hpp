@@ -19,7 +19,7 @@ struct wait_report {
   std::size_t agents = 0;              ///< how many agents hold a slot, waiting or not
   std::size_t torn = 0;                ///< waits that changed too fast to be read
 
-  /// A text for people: the sentence of each deadlock, then a line for each wait.
+  /// A text for people: the sentence of each deadlock, then a line for each wait, with the frames of a task below.
   [[nodiscard]] std::string text() const;
 };
 
@@ -31,6 +31,8 @@ struct wait_report {
 /// - Every wait is listed with who, what, by whom held, since when, until when and from where.
 ///   [test: watch.lists_who_waits_for_what_held_by_whom]
 /// - A circle of a thread and a task is found and named. [test: watch.finds_a_deadlock_between_a_thread_and_a_task]
+/// - A suspended task shows its frames, as far as it is among the 256 oldest waits.
+///   [test: watch.a_deadlock_of_tasks_shows_their_frames]
 /// - A chain that ends is no circle. [test: watch.a_chain_is_not_a_deadlock]
 [[nodiscard]] wait_report waits();
 
