@@ -129,7 +129,10 @@ bool begin(cache& mine) noexcept {
 }  // namespace
 
 void* allocate_frame(std::size_t size) {
-  if (size > largest || size == 0) return ::operator new(size);
+  if (size > largest || size == 0) {
+    if (size >= largest_frame) throw std::bad_alloc{};
+    return ::operator new(size);
+  }
   const std::size_t which = class_of(size);
   cache::one_size& mine = own.of[which];
   if (mine.now.count == 0) [[unlikely]] {

@@ -8,28 +8,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
 #include <thread>
 #include <vector>
-
-namespace {
-
-/// Requests of at least so many bytes fail on this thread.
-constinit thread_local std::size_t too_large = static_cast<std::size_t>(-1);
-
-}  // namespace
-
-// For this program: memory that can run out when a test wants it to.
-void* operator new(std::size_t size) {
-  void* const made = size < too_large ? std::malloc(size != 0 ? size : 1) : nullptr;
-  if (made == nullptr) throw std::bad_alloc{};
-  return made;
-}
-void operator delete(void* gone) noexcept { std::free(gone); }
-void operator delete(void* gone, std::size_t) noexcept { std::free(gone); }
 
 namespace heddle {
 namespace {
@@ -120,21 +103,14 @@ TEST(frame_memory, goes_between_threads_that_start_and_end_tasks_for_each_other)
 
 // --- without memory ---
 
-struct only_large_requests_fail {
-  only_large_requests_fail() noexcept { too_large = 50'000; }
-  only_large_requests_fail(const only_large_requests_fail&) = delete;
-  only_large_requests_fail& operator=(const only_large_requests_fail&) = delete;
-  ~only_large_requests_fail() { too_large = static_cast<std::size_t>(-1); }
+struct too_large {
+  std::byte room[tasks::largest_frame];
 };
 
-struct large {
-  std::byte room[60'000];
-};
+constinit const too_large* seen = nullptr;  // so that it must be kept in the frame
 
-constinit const large* seen = nullptr;  // so that it must be kept in the frame
-
-task<int> with_a_large_frame(std::shared_ptr<int> kept) {
-  large kept_over_a_wait{};
+task<int> with_a_frame_too_large(std::shared_ptr<int> kept) {
+  too_large kept_over_a_wait;
   seen = &kept_over_a_wait;
   co_await this_task::yield();
   co_return *kept + static_cast<int>(seen->room[0]);
@@ -143,15 +119,15 @@ task<int> with_a_large_frame(std::shared_ptr<int> kept) {
 TEST(frame_memory, without_memory_for_a_frame_the_call_throws) {
   const auto kept = std::make_shared<int>(4);
   const auto calls = [](std::shared_ptr<int> given) -> task<int> {
-    {
-      const only_large_requests_fail now;
-      try {
-        (void)co_await with_a_large_frame(given);
-      } catch (const std::bad_alloc&) {
-        EXPECT_EQ(given.use_count(), 2) << "the arguments are destroyed";
-      }
+    bool refused = false;
+    try {
+      (void)co_await with_a_frame_too_large(given);
+    } catch (const std::bad_alloc&) {
+      refused = true;
     }
-    co_return co_await with_a_large_frame(std::move(given));  // and the caller goes on
+    EXPECT_TRUE(refused);
+    EXPECT_EQ(given.use_count(), 2) << "the arguments are destroyed";
+    co_return *given;  // and the caller goes on
   };
   EXPECT_EQ(sync_wait(calls(kept)), 4);
 }
@@ -164,17 +140,10 @@ TEST(frame_memory, without_memory_for_a_child_the_scope_goes_on) {
       ++count;
       co_return;
     };
-    const auto large_child = [](int& count) -> task<void> {
-      large kept_over_a_wait{};
-      seen = &kept_over_a_wait;
-      co_await this_task::yield();
-      count += 10 + static_cast<int>(seen->room[0]);
-    };
     co_await with_scope([&](scope& children) -> task<void> {
       children.spawn(child(ran));
-      const only_large_requests_fail now;
       try {
-        children.spawn(large_child(ran));
+        children.spawn(with_a_frame_too_large(std::make_shared<int>(1)));
       } catch (const std::bad_alloc&) {
         refused = true;
       }
