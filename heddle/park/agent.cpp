@@ -51,6 +51,9 @@ constinit slot* slots = nullptr;
 constinit record* records = nullptr;
 constinit hold_list* holds = nullptr;
 
+// From so many agents on their slots lie in huge pages: programs with fewer do not pay for a whole one.
+constexpr std::uint32_t crowd = 16'384;
+
 hold_list* holds_behind(record* table) noexcept { return reinterpret_cast<hold_list*>(table + max_slots); }
 
 file_head& head_of(record* table) noexcept { return *reinterpret_cast<file_head*>(table); }
@@ -102,6 +105,7 @@ void make_tables_once() noexcept {
   static const bool made = [] {
     refuse_a_second_copy();
     slots = static_cast<slot*>(sys::reserve_private(sizeof(slot) * max_slots));
+    sys::prefer_huge_pages(slots + crowd, sizeof(slot) * (max_slots - crowd));
     records = make_record_file();
     holds = holds_behind(records);
     sys::allow_restarts();

@@ -135,7 +135,7 @@ class task_wait : private work_item {
   void give_way_first() noexcept { gives_way_ = true; }
 
   /// The innermost coroutine of the chain that waits in `item`, a suspended task's slot::item; null if it has no frames.
-  [[nodiscard]] static const async_frame* frame_of(const work_item& item) noexcept;
+  [[nodiscard]] static const async_frame* frame_of(const task_wait& wait) noexcept { return wait.frame_; }
 
  protected:
   /// What follows a claim.

@@ -5,12 +5,21 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstdint>
+
 namespace heddle::sys {
 
 void* reserve_private(std::size_t bytes) noexcept {
   void* address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (address == MAP_FAILED) fatal("the system refuses address space for the table of agents");
   return address;
+}
+
+void prefer_huge_pages(void* address, std::size_t bytes) noexcept {
+  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<std::uintptr_t>(address) + page - 1) / page * page;
+  const auto end = (reinterpret_cast<std::uintptr_t>(address) + bytes) / page * page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);  // else small ones do
 }
 
 shared_mapping map_memory_file(const char* name, std::size_t bytes) noexcept {

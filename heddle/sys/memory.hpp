@@ -8,6 +8,10 @@ namespace heddle::sys {
 /// fatal when the address space is exhausted. Never freed.
 [[nodiscard]] void* reserve_private(std::size_t bytes) noexcept;
 
+/// Lets the system back `bytes` from `address` on with huge pages as they are touched, if it likes to: for large tables
+/// whose entries are used in no order. What lies in a huge page only in part keeps small ones.
+void prefer_huge_pages(void* address, std::size_t bytes) noexcept;
+
 /// A memory file mapped into this process, which another process can map through /proc/<pid>/fd/<descriptor>.
 struct shared_mapping {
   void* address;

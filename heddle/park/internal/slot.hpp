@@ -12,6 +12,8 @@
 
 namespace heddle::park {
 
+class task_wait;
+
 /// The public half of an agent's slot: lies in a memory file that another process can map, so it holds no pointer that
 /// is needed to understand it. All fields are atomics under a sequence count: the agent makes `sequence` odd, writes
 /// with release order, makes it even; a reader that sees an odd or changed count tries again.
@@ -41,42 +43,50 @@ static_assert(sizeof(record) <= 128);
 /// The private half of an agent's slot: its wait node. Type-stable: a slot's memory is never returned, so a late
 /// canceller or waker may look at it at any time; the generation tells it that the wait it meant is over.
 struct alignas(64) slot {
+  // What it takes to wake a suspended task lies in the first 64 bytes, up to work.next: a wake among a million waiters
+  // costs one miss here, and none in the task's frame (peers/wait_million).
+
   /// generation << 8 | phase. Moves only as phase.hpp says. The low half is the futex word of a parked thread.
   std::atomic<std::uint64_t> claim;
 
   // Written by the slot's agent before it enters a queue; read by others under that queue's lock.
-  std::uint32_t index;              ///< this slot's own index
-  std::uint32_t amount;             ///< how much the waiter wants: permits; 1 for a lock
-  std::int64_t since_ns;            ///< when this wait first queued up; kept over retries
-  executor* runs_on;                ///< null: a thread of no executor; read by any thread, so changed by set_runs_on()
-  work_item* item;                  ///< posted to runs_on when a suspended task's wait ends
-  void* payload;                    ///< for the primitive: where a value goes to or comes from
-  void (*overdue)(slot&) noexcept;  ///< called on the clock thread when a woken task has not been seen for 1 ms;
-                                    ///< set by a waker between claim and publish, cleared by the agent
+  std::uint32_t index;   ///< this slot's own index
+  std::uint32_t amount;  ///< how much the waiter wants: permits; 1 for a lock
 
   // Under the lock of the queue in which the node stands.
   std::uint32_t next;
   std::uint32_t previous;
   bool queued;
 
-  // The pin: a reader that must look at the resource raises `pins`, then checks `pinnable`; the agent lowers
-  // `pinnable`, then waits for `pins` to fall to zero before its wait returns. Both seq_cst (E4 in wait.cpp).
-  std::atomic<bool> pinnable;
-  std::atomic<std::uint32_t> pins;
-  const std::atomic<std::uint32_t>* owner_word;
-  const void* resource_address;
+  std::atomic<bool> pinnable;  ///< see pins
   std::uint8_t owner_shift;
   std::atomic<bool> redirected;  ///< this wait, by its waker: see redirect()
-  std::uint8_t spins_in_vain;    ///< the agent's own: how often in a row its spinning was not answered
-  std::uint16_t spins_to_skip;   ///< the agent's own: how many waits it does not spin before it tries again
 
-  const void* awaited_by;  ///< see agent::is_awaited_by(); written while the slot has no wait
+  /// The pin: a reader that must look at the resource raises `pins`, then checks `pinnable`; the agent lowers
+  /// `pinnable`, then waits for `pins` to fall to zero before its wait returns. Both seq_cst (E4 in wait.cpp).
+  std::atomic<std::uint32_t> pins;
+
+  // As amount.
+  std::int64_t since_ns;  ///< when this wait first queued up; kept over retries
+  executor* runs_on;      ///< null: a thread of no executor; read by any thread, so changed by set_runs_on()
+  task_wait* item;  ///< null: a thread waits; else the wait of the suspended task, whose `work` is posted to runs_on
+  work_item work;   ///< `run` resumes the task; set by the agent, `next` is the executor's
+  void* payload;    ///< for the primitive: where a value goes to or comes from
+  void (*overdue)(slot&) noexcept;  ///< called on the clock thread when a woken task has not been seen for 1 ms;
+                                    ///< set by a waker between claim and publish, cleared by the agent
+
+  const std::atomic<std::uint32_t>* owner_word;
+  const void* resource_address;
+  std::uint8_t spins_in_vain;   ///< the agent's own: how often in a row its spinning was not answered
+  std::uint16_t spins_to_skip;  ///< the agent's own: how many waits it does not spin before it tries again
 
   std::atomic<std::uint32_t> alarm;  ///< the clock's entry for the deadline; set and cleared by the agent
+  const void* awaited_by;            ///< see agent::is_awaited_by(); written while the slot has no wait
   std::atomic<std::uint32_t>
       overdue_alarm;        ///< the clock's entry for `overdue`; set by a waker between claim and publish
   std::uint32_t next_free;  ///< while the slot has no agent
 };
+static_assert(offsetof(slot, work) + sizeof(work_item*) == 64);
 static_assert(sizeof(slot) <= 128);
 
 /// At most this many agents can hold or wait at a time.
