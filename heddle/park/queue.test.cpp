@@ -20,7 +20,7 @@ class queue_of_slots : public testing::Test {
   slot& make(executor* runs_on = nullptr, std::int64_t since_ns = 0) {
     agents_.push_back(std::make_unique<agent>(agent::kind::task, "stands in a queue", runs_on));
     slot& s = agents_.back()->slot();
-    s.item = runs_on != nullptr ? reinterpret_cast<task_wait*>(&item_) : nullptr;  // only compared
+    s.item = runs_on != nullptr ? static_cast<task_wait*>(static_cast<void*>(&item_)) : nullptr;  // only compared
     s.runs_on = runs_on;
     s.since_ns = since_ns;
     return s;

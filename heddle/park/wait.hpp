@@ -134,7 +134,7 @@ class task_wait : private work_item {
   /// - So a loop that never waits can be stopped. [test: task_budget.a_stop_that_comes_while_others_run_ends_the_task]
   void give_way_first() noexcept { gives_way_ = true; }
 
-  /// The innermost coroutine of the chain that waits in `item`, a suspended task's slot::item; null if it has no frames.
+  /// The innermost coroutine of the chain that waits in `wait`, a suspended task's slot::item; null if it has no frames.
   [[nodiscard]] static const async_frame* frame_of(const task_wait& wait) noexcept { return wait.frame_; }
 
  protected:
