@@ -27,8 +27,8 @@ class queue {
   /// Whether the owner has a name rather than a place of creation.
   [[nodiscard]] bool named() const noexcept { return (head_.load(std::memory_order_relaxed) & named_bit) != 0; }
 
-  /// Whether anybody stands in it. Only a hint unless its lock is held.
-  [[nodiscard]] bool seems_empty() const noexcept { return (head_.load(std::memory_order_relaxed) & index_mask) == 0; }
+  /// Whether anybody stands in it. Only a hint unless its lock is held; what is read afterwards is not older.
+  [[nodiscard]] bool seems_empty() const noexcept { return (head_.load(std::memory_order_acquire) & index_mask) == 0; }
 
   /// Whether somebody holds its lock. If not, whoever held it before has done with the queue, and what was done under the
   /// lock is seen.

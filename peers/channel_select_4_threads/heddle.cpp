@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
   peers::print_rate(peers::read_options(argc, argv), 4 * each, [] {
     std::array<queue, 4> queues{queue{100}, queue{100}, queue{100}, queue{100}};
     std::vector<std::thread> senders;
+    senders.reserve(queues.size());
     for (queue& q : queues) {
       senders.emplace_back([&q] {
         for (std::uint64_t i = 0; i < each; ++i) (void)q.send(i);
