@@ -450,7 +450,7 @@ void reservation<T>::give_up() noexcept {
 
 template <class T>
 channels::attempt channel<T>::put_alone(T& value) {
-  if (line_.had_no_room()) return channels::attempt::wait;
+  if (line_.met_no_receiver()) return channels::attempt::wait;
   channels::wakes to_wake;
   park::queue_guard back{line_.back_lock()};
   return put(value, back, to_wake);
@@ -484,7 +484,7 @@ bool channel<T>::hand_over(T& value, park::queue_guard& back, channels::wakes& t
 
 template <class T>
 channels::attempt channel<T>::take_alone(std::optional<T>& into) {
-  if (line_.had_nothing()) return channels::attempt::wait;
+  if (line_.met_no_sender()) return channels::attempt::wait;
   if (line_.capacity() != 0 && line_.nobody_seems_to_send()) {
     const park::queue_guard front{line_.front_lock()};
     if (front.empty()) {  // I5

@@ -28,11 +28,9 @@
 //   L1  A channel is closed when close() sets closed_, under both locks. A send happens when its item goes in or is
 //       handed over, under the back lock; so each send comes wholly before the close or fails, and what came before can
 //       be received. A waiting send that close() finds has failed at that moment.
-//   L2  A receive that finds nothing without both locks happened when it read back_, which was after front_: what had been
-//       put in was out already. Nobody waited to send then, since no place was ever reserved, or the front lock is held.
-//       In a rendezvous it happened when it saw the senders' line empty. A send that finds no room without the lock
-//       happened when it read front_, which was after back_; in a rendezvous, when it saw the receivers' line empty. The
-//       channel was open at that moment, since closed_ was still false later.
+//   L2  A receive that finds nothing under the front lock alone happened when it read back_. An attempt at a rendezvous
+//       that takes no lock happened when it saw the other side's line empty. The channel was open then, since closed_ was
+//       still false later.
 // Edges.
 //   E1  An item handed over: claim's publish (release) -> the waiter sees the result (acquire).
 //   E2  An item that goes in: back_ (release) -> the receiver's has_item() or length() (acquire). A place that becomes
@@ -40,10 +38,10 @@
 //   The rest is ordered by the locks.
 // Progress and fairness. First come, first served, among threads and tasks alike (I1, I5). A task that has been given an
 //   item holds it until its executor runs it.
-// Cost. No lock to find that there is nothing, or no room; one lock for each operation while nobody waits, senders and
-//   receivers different ones; two for a receive that lets a sender in. A thread looks for a bounded time before it sleeps,
-//   as long as nobody stands there.
-// Rejected. A ring without a lock, with tickets: a ticket cannot be taken back when a move throws or its wait ends early,
+// Cost. One lock for each operation while nobody waits, senders and receivers different ones; two for a receive that lets
+//   a sender in, and to wait. A thread looks for a bounded time before it sleeps, as long as nobody stands there.
+// Rejected. Comparing both counts before the lock is taken: each side would read the other's at each operation. A ring
+//   without a lock, with tickets: a ticket cannot be taken back when a move throws or its wait ends early,
 //   and whoever publishes an item must look for waiters afterwards, in a channel that may be gone. Waking a receiver to
 //   try again, without the item: it may find the channel empty, and loses its place.
 // Source. Direct hand-over to a waiter under the channel's lock is the design of Go's channels; a lock for each end that of

@@ -158,18 +158,12 @@ class line {
   /// Whether an attempt may succeed now. Only a hint.
   [[nodiscard]] bool seems_possible(const operation& op) const noexcept;
 
-  /// True: there was a moment just now at which nothing could be received, of an open channel (L2).
-  [[nodiscard]] bool had_nothing() const noexcept {
-    if (length() != 0 || !senders_.seems_empty()) return false;
-    if (capacity_ != 0 && ever_reserved_.load(std::memory_order_relaxed)) return false;
-    return !closed();
-  }
+  /// Of a rendezvous: there was a moment just now at which nobody waited to send, and it was open (L2).
+  [[nodiscard]] bool met_no_sender() const noexcept { return capacity_ == 0 && senders_.seems_empty() && !closed(); }
 
-  /// True: there was a moment just now at which nothing could be sent, of an open channel (L2).
-  [[nodiscard]] bool had_no_room() const noexcept {
-    if (capacity_ == 0) return receivers_.seems_empty() && !closed();
-    const std::uint64_t back = back_.load(std::memory_order_acquire);
-    return back - front_.load(std::memory_order_acquire) == capacity_ && !closed();
+  /// Of a rendezvous: there was a moment just now at which nobody waited to receive, and it was open (L2).
+  [[nodiscard]] bool met_no_receiver() const noexcept {
+    return capacity_ == 0 && receivers_.seems_empty() && !closed();
   }
 
   // --- for senders: under the back lock ---
@@ -190,10 +184,7 @@ class line {
     back_.store(back_.load(std::memory_order_relaxed) + 1, std::memory_order_release);  // E2
   }
   void handed_over() noexcept { ++handed_over_; }
-  void reserve() noexcept {
-    ever_reserved_.store(true, std::memory_order_relaxed);
-    reserved_.store(reserved_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  }
+  void reserve() noexcept { reserved_.store(reserved_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
 
   // --- for receivers: under the front lock ---
 
@@ -250,7 +241,6 @@ class line {
   std::atomic<std::uint64_t> back_{0};  // items put in; read by anybody
   std::uint64_t front_seen_ = 0;        // what front_ was when a sender last looked
   std::atomic<std::size_t> reserved_{0};
-  std::atomic<bool> ever_reserved_{false};
   std::uint64_t handed_over_ = 0;    // items that went from sender to receiver without going in
   std::atomic<bool> closed_{false};  // written under both; read by anybody
 
