@@ -1,6 +1,7 @@
 #pragma once
 
-/// Threads that do nothing but read under a shared lock: whether readers stand in each other's way.
+/// Threads that do nothing but read under a shared lock: whether readers stand in each other's way. Each
+/// stays on one processor, as two that share one would not meet.
 
 #include "threads.hpp"
 
@@ -12,7 +13,8 @@ int shared_mutex_read(int argc, char** argv) {
     SharedMutex mutex;
     alignas(64) std::uint64_t value = 1;
   } shared;
-  print(run_threads(read_options(argc, argv), [&](std::size_t) {
+  print(run_threads(read_options(argc, argv), [&](std::size_t i) {
+    stay_on_cpu(static_cast<int>(i));
     return [&shared, sum = std::uint64_t{0}]() mutable {
       shared.mutex.lock_shared();
       sum += shared.value;
