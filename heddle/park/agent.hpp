@@ -92,7 +92,10 @@ class agent {
   /// A task is resumed by its executor: it may await so often again.
   void begin_turn() noexcept { awaits_left_ = awaits_in_a_turn; }
   /// One await more; false: it is others' turn.
-  [[nodiscard]] bool may_await_on() noexcept { return awaits_left_ != 0 && --awaits_left_ != 0; }
+  [[nodiscard]] bool may_await_on() noexcept {
+    if (awaits_left_ != 0) --awaits_left_;
+    return awaits_left_ != 0;
+  }
 
   /// Gives the slot back. A task that ends while it holds a lock ends the program; a thread that does is reported on
   /// standard error and its slot is never used again, so that nobody can be taken for the holder.

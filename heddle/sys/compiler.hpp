@@ -45,8 +45,10 @@ inline constexpr bool under_asan = false;
 inline constexpr bool under_asan = false;
 #endif
 
+// The sanitizer's own names. NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming)
 extern "C" void __asan_poison_memory_region(void const volatile*, std::size_t);
 extern "C" void __asan_unpoison_memory_region(void const volatile*, std::size_t);
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
 
 /// From here on AddressSanitizer reports each access to the memory; for memory that is kept to be used again.
 inline void poison([[maybe_unused]] const void* memory, [[maybe_unused]] std::size_t size) noexcept {

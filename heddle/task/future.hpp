@@ -430,7 +430,7 @@ class [[nodiscard]] future {
     return std::move(state_);
   }
   template <class Fn>
-  auto chained(executor* where, Fn&& fn) {
+  auto chained(executor* where, Fn fn) {
     using result = typename futures::result_of_then<Fn, T>::type;
     static_assert(!std::is_reference_v<result>, "a future holds values");
     if (!valid()) no_state("then");

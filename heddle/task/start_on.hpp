@@ -22,7 +22,7 @@ template <class T>
   promise<T> gives;
   future<T> answer = gives.get_future();
   task_context context{gives.when_cancelled(), until};
-  auto done = [gives = std::move(gives)](outcome<T> ended) mutable noexcept {
+  auto done = [gives = std::move(gives)](outcome<T>&& ended) mutable noexcept {
     if (ended.is_stopped()) return gives.set_exception(std::make_exception_ptr(task_stopped{}));
     if (ended.error()) return gives.set_exception(ended.error());
     try {
