@@ -291,17 +291,19 @@ TEST(deadlock, of_a_task_that_blocks_the_executor_of_the_holder_is_found) {
   mutex m{"kept"};
   loop_thread loop{"the loop"};
   std::stop_source end;
-  const auto holder = [](mutex& kept) -> task<void> {
+  semaphore both_are_here{0};
+  const auto holder = [](mutex& kept, semaphore& go_on) -> task<void> {
     const auto held = co_await kept.async_lock();
-    semaphore nothing{0};
-    (void)co_await nothing.async_acquire_until(deadline::after(20ms));
+    const auto permit = co_await go_on.async_acquire();
   };
   const auto blocker = [](mutex& wanted, std::stop_token stop) -> task<void> {
     (void)wanted.lock_until(deadline::never(), stop);  // blocks its thread
     co_return;
   };
-  const started one{loop.where(), holder(m), "the holder"};
+  const started one{loop.where(), holder(m, both_are_here), "the holder"};
   const started two{loop.where(), blocker(m, end.get_token()), "the blocker"};
+  ASSERT_TRUE(test::waited_for(m));
+  both_are_here.release();
   const watch::report found = reports.first();
   EXPECT_EQ(relations(found), (std::vector{relation::holds, relation::occupies})) << found.text();
   EXPECT_NE(found.sentence.find("blocks the thread of its executor 'the loop'"), std::string::npos) << found.sentence;
@@ -318,14 +320,16 @@ TEST(deadlock, of_a_pool_all_of_whose_threads_are_blocked_is_found) {
   std::stop_source end;
   {
     thread_pool pool{{.threads = 2, .name = "the pool"}};
-    const auto holder = [](mutex& kept) -> task<void> {
+    semaphore all_are_here{0};
+    const auto holder = [](mutex& kept, semaphore& go_on) -> task<void> {
       const auto held = co_await kept.async_lock();
-      semaphore nothing{0};
-      (void)co_await nothing.async_acquire_until(deadline::after(20ms));
+      const auto permit = co_await go_on.async_acquire();
     };
-    const started one{pool, holder(m), "the holder"};
+    const started one{pool, holder(m, all_are_here), "the holder"};
     ASSERT_TRUE(test::eventually([&] { return m.holder() != 0; }));
     for (int i = 0; i < 2; ++i) pool.post([&] { (void)m.lock_until(deadline::never(), end.get_token()); });
+    ASSERT_TRUE(test::waited_for(m, 2));
+    all_are_here.release();
     const watch::report found = reports.first();
     EXPECT_EQ(relations(found), (std::vector{relation::holds, relation::occupies})) << found.text();
     EXPECT_NE(found.sentence.find("one of the threads of its executor 'the pool'"), std::string::npos)
