@@ -52,6 +52,7 @@ class item_store {
   }
 
  private:
+  // Items may be pointers. NOLINTNEXTLINE(bugprone-sizeof-expression)
   static constexpr std::size_t items_of_a_link = std::max<std::size_t>(8, 2048 / sizeof(T));
 
   struct block {
