@@ -181,6 +181,14 @@ void thread_pool::core::post(work_item& item) noexcept {
   }
 }
 
+// Its worker looks at what others queued before it goes on with its own.
+void thread_pool::core::post_last(work_item& item) noexcept {
+  if (worker* const me = this_worker(); me != nullptr && &me->home == this) {
+    me->turn += pools::turns_between_looks - 1 - me->turn % pools::turns_between_looks;
+  }
+  post(item);
+}
+
 // By the owner of `ring`. If that is full, half a ring goes to posted_ together with the item, so that the lock is taken
 // once for many.
 template <std::size_t Room>
@@ -491,6 +499,7 @@ thread_pool::thread_pool(options how) : core_{std::make_unique<core>(*this, std:
 thread_pool::~thread_pool() { core_->end_all(); }
 
 void thread_pool::post(work_item& item) noexcept { core_->post(item); }
+void thread_pool::post_last(work_item& item) noexcept { core_->post_last(item); }
 void thread_pool::post_job(pools::queued_job& job, bool always_measured) noexcept {
   core_->post_job(job, always_measured);
 }

@@ -125,6 +125,10 @@ class thread_pool final : public executor {
   /// Queues an item, whatever the capacity. One allocation less than post(fn): none.
   void post(work_item& item) noexcept override;
 
+  /// Queues an item that gives way: one that other threads have queued comes before it, besides all of this worker's own.
+  /// - [test: thread_pool.a_task_that_yields_lets_those_run_that_others_queued]
+  void post_last(work_item& item) noexcept override;
+
   /// Queues a function whose end nobody waits for, whatever the capacity.
   /// - What it throws goes to `on_exception`. [test: thread_pool.what_a_posted_function_throws_is_reported]
   template <class Fn>

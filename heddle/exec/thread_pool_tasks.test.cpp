@@ -197,6 +197,27 @@ TEST(thread_pool, many_tasks_take_turns) {
   EXPECT_EQ(sum.load(), 500);
 }
 
+task<int> yields_until(const std::atomic<bool>& enough) {
+  int times = 0;
+  for (; !enough && times < 1'000; ++times) co_await this_task::yield();
+  co_return times;
+}
+
+TEST(thread_pool, a_task_that_yields_lets_those_run_that_others_queued) {
+  thread_pool pool{{.threads = 1}};
+  std::atomic<bool> all_are_queued{false};
+  std::atomic<bool> other_has_run{false};
+  pool.post([&] {
+    while (!all_are_queued) sys::spin_pause();
+  });
+  test::started<int> yielding{pool, yields_until(other_has_run)};
+  for (int i = 0; i < 3; ++i) pool.post([] {});
+  pool.post([&] { other_has_run = true; });
+  all_are_queued = true;
+  ASSERT_TRUE(yielding.ends());
+  EXPECT_LE(yielding.value(), 5);
+}
+
 task<int> answers_from_a_worker(thread_pool& pool) {
   co_await this_task::resume_on(pool);
   // Blocks the worker, in a task of its own: the pool's only thread must be replaced for the inner run() to go on.

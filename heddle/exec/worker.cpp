@@ -19,9 +19,6 @@ using pools::worker;
 
 namespace {
 
-// How many items of its own a worker runs before it looks at what is shared.
-constexpr unsigned turns_between_looks = 61;
-
 // With urgent jobs queued, every so often something else has its turn.
 constexpr unsigned turns_between_others = 8;
 
@@ -68,7 +65,7 @@ work_item* thread_pool::core::next(worker& me) noexcept {
   if (jobs_.urgent() != 0 && me.turn % turns_between_others != 0) {
     if (work_item* const item = take_from_lists(me, 1, true); item != nullptr) return item;
   }
-  if (me.turn % turns_between_looks == 0) {
+  if (me.turn % pools::turns_between_looks == 0) {
     if (work_item* const item = take_from_lists(me, 1); item != nullptr) return item;
     if (work_item* const item = take_from_inlets(me, 1); item != nullptr) return item;
   }

@@ -130,9 +130,7 @@ class alarm_clock {
   void start() noexcept {
     running_ = true;
     sleeping_until_ = 0;  // it looks at the heap before it first sleeps
-    try {
-      sys::start_thread("heddle-clock", [this] { run(); }).detach();
-    } catch (const std::exception&) {
+    if (!sys::start_service_thread("heddle-clock", [](void* self) { static_cast<alarm_clock*>(self)->run(); }, this)) {
       fatal("the system has no thread for heddle's clock: deadlines of tasks could not be kept");
     }
   }

@@ -9,6 +9,8 @@
 #include <csignal>
 #include <cstring>
 #include <iterator>
+#include <memory>
+#include <new>
 #include <utility>
 
 namespace heddle::sys {
@@ -56,6 +58,36 @@ std::thread start_thread(std::string name, std::function<void()> body) {
     set_thread_name(name.c_str());
     body();
   });
+}
+
+bool start_service_thread(const char* name, void (*run)(void*), void* argument) noexcept {
+  struct start {
+    const char* name;
+    void (*run)(void*);
+    void* argument;
+  };
+  auto* const what = new (std::nothrow) start{name, run, argument};
+  if (what == nullptr) return false;
+  const auto begin = [](void* given) -> void* {
+    const std::unique_ptr<start> mine{static_cast<start*>(given)};
+    const start now = *mine;
+    set_thread_name(now.name);
+    now.run(now.argument);
+    return nullptr;
+  };
+  pthread_attr_t how;
+  pthread_attr_init(&how);
+  pthread_attr_setdetachstate(&how, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setinheritsched(&how, PTHREAD_EXPLICIT_SCHED);  // else the default policy that `how` names is not used
+  cpu_set_t allowed;
+  if (sched_getaffinity(getpid(), sizeof allowed, &allowed) == 0) {
+    pthread_attr_setaffinity_np(&how, sizeof allowed, &allowed);
+  }
+  pthread_t started{};
+  const bool done = pthread_create(&started, &how, begin, what) == 0;
+  pthread_attr_destroy(&how);
+  if (!done) delete what;
+  return done;
 }
 
 void yield() noexcept { sched_yield(); }

@@ -14,6 +14,13 @@ void yield() noexcept;
 /// @throws std::system_error when the system has no thread to give.
 [[nodiscard]] std::thread start_thread(std::string name, std::function<void()> body);
 
+/// Starts a thread that serves the whole process: nobody waits for its end, and it has the processors of the process's main
+/// thread and no real-time priority, whatever those of the caller are.
+/// @param name static text.
+/// @return false when the system has no thread to give.
+/// - [test: service_thread.has_nothing_of_its_starters_priority_and_processors]
+[[nodiscard]] bool start_service_thread(const char* name, void (*run)(void*), void* argument) noexcept;
+
 /// Writes the calling thread's name into `buffer` (at least 16 bytes).
 void thread_name(char* buffer, std::size_t size) noexcept;
 

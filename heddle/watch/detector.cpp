@@ -107,10 +107,8 @@ class detector {
       return true;
     }();
     (void)watched;
-    try {
-      sys::start_thread("heddle-watch", [this] { run(); }).detach();
-      running_ = true;
-    } catch (const std::exception&) {
+    running_ = sys::start_service_thread("heddle-watch", [](void* self) { static_cast<detector*>(self)->run(); }, this);
+    if (!running_) {
       // No thread to spare: the program goes on undiagnosed, and the next wait tries again.
       park::look_is_due.store(false, std::memory_order_relaxed);
       park::items_are_watched.store(false, std::memory_order_relaxed);

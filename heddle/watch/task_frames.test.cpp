@@ -9,19 +9,21 @@
 
 #include <gtest/gtest.h>
 
+#include <stop_token>
 #include <string>
+#include <utility>
 
 namespace heddle {
 namespace {
 
-task<void> book(mutex& wanted, const std::stop_token& stop) {
-  (void)co_await wanted.async_lock_until(deadline::never(), stop);
+task<void> book(mutex& wanted, std::stop_token stop) {
+  (void)co_await wanted.async_lock_until(deadline::never(), std::move(stop));
 }
 
-task<void> transfer(mutex& from, mutex& to, const std::stop_token& stop) {
+task<void> transfer(mutex& from, mutex& to, std::stop_token stop) {
   const auto held = co_await from.async_lock();
   co_await this_task::yield();
-  co_await book(to, stop);
+  co_await book(to, std::move(stop));
 }
 
 TEST(watch, a_deadlock_of_tasks_shows_their_frames) {

@@ -21,6 +21,9 @@ namespace heddle {
 
 namespace pools {
 
+/// How many items of its own a worker runs before it looks at what is shared.
+inline constexpr unsigned turns_between_looks = 61;
+
 /// One thread of a pool. Everything but `own` and the figures belongs to the thread itself.
 struct worker final : blocking_observer {
   worker(thread_pool::core& its_home, unsigned its_index) noexcept;
@@ -111,6 +114,7 @@ class thread_pool::core : public pools::fork_home {
   void start_all();
   void end_all() noexcept;
   void post(work_item& item) noexcept;
+  void post_last(work_item& item) noexcept;
   void post_job(pools::queued_job& job, bool always_measured) noexcept;
   [[nodiscard]] std::expected<void, wait_error> submit(pools::queued_job& job, deadline until,
                                                        const std::stop_token& stop) noexcept;
