@@ -78,7 +78,10 @@ bool start_service_thread(const char* name, void (*run)(void*), void* argument) 
   pthread_attr_t how;
   pthread_attr_init(&how);
   pthread_attr_setdetachstate(&how, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setinheritsched(&how, PTHREAD_EXPLICIT_SCHED);  // else the default policy that `how` names is not used
+  pthread_attr_setinheritsched(&how, PTHREAD_EXPLICIT_SCHED);
+  pthread_attr_setschedpolicy(&how, SCHED_OTHER);
+  const sched_param ordinary{};
+  pthread_attr_setschedparam(&how, &ordinary);  // else glibc takes the caller's
   cpu_set_t allowed;
   if (sched_getaffinity(getpid(), sizeof allowed, &allowed) == 0) {
     pthread_attr_setaffinity_np(&how, sizeof allowed, &allowed);
