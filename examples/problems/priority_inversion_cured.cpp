@@ -25,5 +25,6 @@ int main() {
       "priority inversion cured: the high thread waited {:.1f} ms for a lock that was held for {:.1f} ms, {} reports\n",
       static_cast<double>(seen_by_high.waited.count()) / 1000, static_cast<double>(seen_by_high.held.count()) / 1000,
       found.size());
-  return found.empty() && seen_by_high.waited <= seen_by_high.held + 5ms ? 0 : 1;
+  // Of each second the kernel keeps real-time threads off a processor for 50 ms, if other threads want it.
+  return found.empty() && seen_by_high.waited <= seen_by_high.held + 60ms ? 0 : 1;
 }

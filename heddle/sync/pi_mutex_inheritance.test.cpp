@@ -161,7 +161,8 @@ TEST(pi_mutex_inheritance, the_high_waits_no_longer_than_the_low_ones_section) {
   ASSERT_TRUE(kernel_allows_real_time()) << refused;
   const story told = tell<pi_mutex>();
   EXPECT_FALSE(told.middle_ran_in_the_section);
-  EXPECT_LE(told.high_waited, told.section + 50ms) << "the wake-up is all that may come on top";
+  EXPECT_LE(told.high_waited, told.section + 100ms)
+      << "the wake-up, and the 50 ms of each second that the kernel keeps for others";
 }
 
 // The same story without inheritance goes wrong: so the test above can fail.
